@@ -1,0 +1,3 @@
+"""A Prometheus exporter for Amazon Connect."""
+
+__version__ = "0.1.0"
