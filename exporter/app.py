@@ -1,0 +1,358 @@
+"""The composition root: settings become targets, collectors, an engine and a page; signals and reloads end here."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import signal
+import socket
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
+from typing import Any
+
+import structlog
+
+from exporter import __version__, inventory, logs
+from exporter.aws.gateway import Gateway
+from exporter.aws.limiter import Limiter
+from exporter.aws.sessions import Sessions
+from exporter.board import Board
+from exporter.collectors import counters, current, historical, metric_data
+from exporter.collectors.wire import is_meant
+from exporter.durations import parse_duration
+from exporter.engine import Engine, Found
+from exporter.exposition import Exposition
+from exporter.model import Access, CallFailed, Quota, Sample, Target
+from exporter.publisher import Publisher
+from exporter.settings import ConfigError, DiscoverySettings, Settings, config_hash, redacted_yaml
+from exporter.status import describe
+from exporter.targets import discovery_access, discovery_quotas, discovery_targets, names, serves, targets
+from exporter.telemetry import (
+    Process,
+    Telemetry,
+    discovery_samples,
+    process_samples,
+    quota_samples,
+    state_samples,
+)
+from exporter.watch import Api, Clock, Job, Plan, Shared
+from exporter.web.app import Page, build_app
+from exporter.web.page import Reload, Status
+from exporter.web.server import serve
+from exporter.windows import MARK, TODAY
+
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
+
+THREADS = 64
+ALIVE = 60.0
+"""Seconds without a new page after which the loops do not turn."""
+
+
+def plan_of(settings: Settings) -> Plan:
+    """What is to be collected, how often."""
+    on = settings.collectors
+    filled = on.current.enabled and on.current.zero_fill == "served" and "queue" in on.current.levels
+    return Plan(
+        jobs=tuple(job for enabled, job in _jobs(settings) if enabled),
+        inventory_interval=settings.inventory.interval,
+        max_age=settings.max_age,
+        max_series=settings.limits.max_series,
+        with_agent_statuses=on.current.enabled and "agent_status" in on.current.levels,
+        with_profile_queues=filled or on.counters.enabled,
+    )
+
+
+def _jobs(settings: Settings) -> Iterator[tuple[bool, Job]]:
+    """Every collector there is, and whether it is on."""
+    on = settings.collectors
+    now = current.Options(on.current.levels, current.metric_names(on.current.metrics), on.current.zero_fill)
+    yield (
+        on.current.enabled,
+        Job(
+            name="current",
+            interval=on.current.interval,
+            collect=partial(current.collect, options=now),
+            requests=lambda target, known, _: current.plan(target, known, now),
+            ask=current.ask,
+            operation=current.OPERATION,
+            by_profile="routing_profile" in on.current.levels,
+        ),
+    )
+    recent = historical.Options(
+        levels=on.historical.levels,
+        windows={w: 0.0 if w == TODAY else parse_duration(w) for w in on.historical.windows},
+        metrics=metric_data.metric_names(on.historical.metrics),
+        thresholds=on.historical.service_level_thresholds,
+        interval=on.historical.interval,
+    )
+    yield (
+        on.historical.enabled,
+        Job(
+            name="historical",
+            interval=on.historical.interval,
+            collect=partial(historical.collect, options=recent),
+            requests=lambda target, known, moment: historical.plan(target, known, recent, moment),
+            ask=metric_data.ask,
+            operation=metric_data.OPERATION,
+            rounds=historical.rounds_per_hour(recent),
+        ),
+    )
+    sums = counters.Options(counters.metric_names(), on.counters.settle)
+    yield (
+        on.counters.enabled,
+        Job(
+            name="counters",
+            interval=on.counters.interval,
+            collect=partial(counters.collect, options=sums),
+            requests=lambda target, known, moment: counters.plan(target, known, sums, counters.latest(sums, moment)),
+            ask=metric_data.ask,
+            operation=metric_data.OPERATION,
+            rounds=3600 / MARK,
+        ),
+    )
+
+
+class App:
+    """Everything that lives as long as the process; an engine only as long as its configuration."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        revision: str = "",
+        config_path: str = "",
+        freeze: bool = False,
+        clock: Clock | None = None,
+    ) -> None:
+        self.settings = settings
+        self.clock = clock or Clock(time.time, time.monotonic)
+        self.telemetry = Telemetry()
+        self.limiter = Limiter()
+        self.gateway = Gateway(
+            sessions=Sessions(), limiter=self.limiter, observer=self.telemetry, threads=THREADS, freeze=freeze
+        )
+        self.shared = Shared(Board(), self.clock)
+        self.engine = self._engine(settings)
+        self.publisher = Publisher(self.shared.board, self.telemetry, self.own_samples, self.clock.monotonic)
+        self.shared.changed = self.publisher.changed
+        self.identities: dict[Access, str] = {}
+        self.last_reload: Reload | None = None
+        self.loaded = self.clock.time()
+        self._revision = revision
+        self._config_path = config_path
+        self._started = self.loaded
+
+    def own_samples(self) -> Iterator[Sample]:
+        """What the exporter says of itself."""
+        engine, board, now = self.engine, self.shared.board, self.clock.monotonic()
+        yield from process_samples(
+            Process(
+                revision=self._revision,
+                reload_successful=self.last_reload is None or self.last_reload.ok,
+                reload_success=self.loaded,
+                config_hash=float(config_hash(self.settings)),
+                targets=len(engine.watches),
+            )
+        )
+        yield from state_samples((s, board.series((s.target.key, s.collector), now)) for s in engine.states())
+        yield from discovery_samples(engine.discovery)
+        yield from quota_samples((key, bucket.tokens) for key, bucket in self.limiter.snapshot().items())
+
+    def status(self) -> Status:
+        return Status(
+            title="Amazon Connect exporter",
+            version=__version__,
+            revision=self._revision,
+            started=self._started,
+            config_path=self._config_path,
+            config_hash=f"{config_hash(self.settings):x}",
+            last_reload=self.last_reload,
+            instances=describe(self.engine, self.shared.board, self.clock, self.identities),
+            warnings=tuple(self._warnings()),
+        )
+
+    def adopt(self, settings: Settings) -> None:
+        """A new engine for new settings; what is known, and the levels of the quotas, stay."""
+        self.settings = settings
+        self.loaded = self.clock.time()
+        found = self.engine.discovery
+        self.engine = self._engine(settings)
+        for place, discovery in self.engine.discovery.items():
+            if place in found:
+                self.engine.discovery[place].targets = found[place].targets
+                discovery.errors = found[place].errors
+
+    async def identify(self) -> None:
+        """Ask AWS, once for each access, who it takes us for; for the log and the status page only."""
+        for access in {target.access for target in self.engine.targets().values()} - self.identities.keys():
+            # Where Connect has an endpoint of its own, the public one of STS may be out of reach.
+            if access.endpoint_url and not os.environ.get("AWS_ENDPOINT_URL_STS"):
+                continue
+            try:
+                _, arn = await self.gateway.identity(access)
+            except CallFailed as failure:
+                log.debug("caller identity unknown", region=access.region, reason=failure.reason.value)
+            else:
+                self.identities[access] = arn
+                log.info("calling AWS as", identity=arn, region=access.region)
+
+    def _warnings(self) -> Iterator[str]:
+        for (block, region), discovery in self.engine.discovery.items():
+            if discovery.success is False:
+                yield f"discovery.{block}: instances could not be listed in {region}: {discovery.error}"
+        if not self.engine.watches and all(d.success for d in self.engine.discovery.values()):
+            yield "There is no instance to collect: check instances, discovery and its aliases, region and account."
+
+    def _engine(self, settings: Settings) -> Engine:
+        mine = tuple(target for target in targets(settings) if serves(settings.shard, target.instance_id))
+        return Engine(
+            plan_of(settings),
+            mine,
+            tuple(self._places(settings)),
+            self._api_of,
+            self.shared,
+            random.Random(),  # noqa: S311 (jitter)
+        )
+
+    def _places(self, settings: Settings) -> Iterator[Found]:
+        for number, block in enumerate(settings.discovery):
+            for region in block.regions:
+                yield Found((str(number), region), partial(self._seek, settings, block, region))
+
+    async def _seek(self, settings: Settings, block: DiscoverySettings, region: str) -> list[Target]:
+        """The instances that a discovery block lets in, and that fall to this shard."""
+        access = discovery_access(block, settings, region)
+        share, quotas = discovery_quotas(block, settings)
+
+        async def pages(operation: str, params: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
+            quota = quotas.get(operation)
+            return await self.gateway.pages(access, operation, params, key=key, quota=quota, quota_share=share)
+
+        wanted = names(block.aliases)
+        return [
+            discovery_targets(block, settings, identity, alias, arn, region)
+            for identity, alias, arn in await inventory.instances(pages)
+            if is_meant(alias or identity, wanted) and serves(settings.shard, identity)
+        ]
+
+    def _api_of(self, target: Target) -> Api:
+        """The two ways of asking AWS about one target; its account is known once its ARN is."""
+
+        def common(operation: str) -> dict[str, Any]:
+            known = self.shared.known.get(target.key)
+            quota: Quota | None = target.quotas.get(operation)
+            account = target.account_id or (known.inventory.account_id if known else "")
+            return {"account_id": account, "quota": quota, "quota_share": target.quota_share, "scope": target.key}
+
+        async def call(operation: str, params: Mapping[str, Any]) -> dict[str, Any]:
+            return await self.gateway.call(target.access, operation, params, **common(operation))
+
+        async def pages(operation: str, params: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
+            return await self.gateway.pages(target.access, operation, params, key=key, **common(operation))
+
+        return Api(call, pages)
+
+
+class Daemon:
+    """The exporter as a service: an App, a web server around it, reloads and an end."""
+
+    def __init__(self, app: App, load: Callable[[], Settings]) -> None:
+        self.app = app
+        self._load = load
+        self._stopping = asyncio.Event()
+        self._reload = asyncio.Event()
+        self._reloading = asyncio.Lock()
+
+    async def run(self, sock: socket.socket, ready: Callable[[], None] | None = None) -> None:
+        """Until SIGTERM or SIGINT; scrapes that run then are finished."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.stop)
+        loop.add_signal_handler(signal.SIGHUP, lambda: loop.create_task(self.reload()))
+        background = [
+            asyncio.create_task(self._engines(), name="engines"),
+            asyncio.create_task(self.app.publisher.run(), name="publisher"),
+        ]
+        web = asyncio.create_task(serve(build_app(self), sock, self._stopping, ready), name="web")
+        try:
+            await asyncio.wait({web, *background}, return_when=asyncio.FIRST_COMPLETED)
+            self._stopping.set()
+            await web
+        finally:
+            await _ended(background)
+            self.app.gateway.close()
+
+    def stop(self) -> None:
+        log.info("stopping")
+        self._stopping.set()
+
+    def page(self) -> Page:
+        made: Exposition = self.app.publisher.page
+        return Page(made.text, made.text_gzip, made.openmetrics, made.openmetrics_gzip, made.filtered)
+
+    def healthy(self) -> bool:
+        return self.app.clock.monotonic() - self.app.publisher.latest < ALIVE
+
+    def ready(self) -> tuple[bool, str]:
+        if self._stopping.is_set():
+            return False, "stopping"
+        waiting = self.app.engine.waiting_for()
+        return not waiting, waiting or "ready"
+
+    def lifecycle_enabled(self) -> bool:
+        return self.app.settings.web.enable_lifecycle
+
+    def config(self) -> str:
+        return redacted_yaml(self.app.settings)
+
+    def status(self) -> Status:
+        return self.app.status()
+
+    async def reload(self) -> list[str]:
+        """Load, validate, and only then swap. The faults that kept the old configuration, none if the new one runs."""
+        async with self._reloading:
+            now = self.app.clock.time()
+            try:
+                settings = await asyncio.to_thread(self._load)
+            except ConfigError as error:
+                self.app.last_reload = Reload(False, now, error.faults)
+                for fault in error.faults:
+                    log.error("reload refused, the old configuration keeps running", fault=fault)
+                self.app.shared.changed.set()
+                return list(error.faults)
+            if settings.web.listen_address != self.app.settings.web.listen_address:
+                log.warning("a new web.listen_address takes a restart", address=settings.web.listen_address)
+            logs.configure(settings.log.level, settings.log.format)
+            self.app.last_reload = Reload(True, now)
+            self.app.adopt(settings)
+            self._reload.set()
+            log.info("configuration reloaded")
+            return []
+
+    async def _engines(self) -> None:
+        """One engine after the other: the old one has ended before the new one begins."""
+        while True:
+            self._reload.clear()
+            running = [
+                asyncio.create_task(self.app.engine.run(), name="engine"),
+                asyncio.create_task(self.app.identify()),
+            ]
+            reload = asyncio.create_task(self._reload.wait())
+            try:
+                await asyncio.wait({running[0], reload}, return_when=asyncio.FIRST_COMPLETED)
+                if running[0].done():
+                    await running[0]
+            finally:
+                await _ended([*running, reload])
+
+
+async def _ended(tasks: Iterable[asyncio.Task[Any]]) -> None:
+    """Cancel, and wait until all have ended."""
+    held = list(tasks)
+    for task in held:
+        task.cancel()
+    for outcome in await asyncio.gather(*held, return_exceptions=True):
+        if isinstance(outcome, Exception):
+            log.error("a task ended with a fault", error=repr(outcome))

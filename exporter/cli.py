@@ -1,0 +1,252 @@
+"""The commands and their exit codes: 0 done, 1 something could not be collected, 2 what was asked for is wrong."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import socket
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from exporter import __version__, check, demo, logs, policy, reference
+from exporter.app import App, Daemon, plan_of
+from exporter.settings import ConfigError, Settings, load
+from exporter.targets import targets
+from exporter.web.server import bind
+
+PROGRAM = "amazon-connect-exporter"
+DEFAULT = "run"
+REVISION = os.environ.get("AMAZON_CONNECT_EXPORTER_REVISION", "")
+
+Command = Callable[[argparse.Namespace], int]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The console script. Exit 2 prints one line a fault on stderr, never a traceback."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    parser = _parser()
+    options = parser.parse_args(_with_default(arguments))
+    command: Command = options.command
+    try:
+        return command(options)
+    except ConfigError as error:
+        for fault in error.faults:
+            print(fault, file=sys.stderr)
+        return 2
+    except BrokenPipeError:
+        # Whoever read our output has seen enough; the interpreter must not try to write the rest.
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123
+        return 0
+    except KeyboardInterrupt:
+        return 130
+
+
+def run(options: argparse.Namespace) -> int:
+    """The daemon."""
+    read = partial(_load, options)
+    settings = read()
+    _logs(settings)
+    return serve(settings, read, config_path=options.config or "")
+
+
+def serve(
+    settings: Settings, read: Callable[[], Settings], config_path: str = "", ready: Callable[[str], None] | None = None
+) -> int:
+    """Listen, then collect until a signal comes."""
+    sock = _bind(settings.web.listen_address)
+    app = App(settings, revision=REVISION, config_path=config_path, freeze=True)
+    url = _url(sock)
+    logs.get_logger(__name__).info("listening", url=url, version=__version__)
+    asyncio.run(Daemon(app, read).run(sock, partial(ready, url) if ready else None))
+    return 0
+
+
+def check_command(options: argparse.Namespace) -> int:
+    """Validate; with --live, ask AWS."""
+    settings = _load(options)
+    _logs(settings)
+    source = options.config or "the environment"
+    print(
+        f"{source}: valid: {len(settings.instances)} instances, {len(settings.discovery)} discovery blocks", flush=True
+    )
+    return asyncio.run(_live(settings)) if options.live else 0
+
+
+async def _live(settings: Settings) -> int:
+    app, failed = App(settings), False
+    try:
+        async for line in check.live(app):
+            print(f"{'ok  ' if line.ok else 'FAIL'}  {line.text}", flush=True)
+            failed = failed or not line.ok
+    finally:
+        app.gateway.close()
+    return int(failed)
+
+
+def once(options: argparse.Namespace) -> int:
+    """Collect everything one time, print the page."""
+    settings = _load(options)
+    _logs(settings)
+    return asyncio.run(_once(settings))
+
+
+async def _once(settings: Settings) -> int:
+    app = App(settings, revision=REVISION)
+    try:
+        await app.engine.once()
+        page = await app.publisher.make()
+    finally:
+        app.gateway.close()
+    sys.stdout.buffer.write(page.text)
+    sys.stdout.buffer.flush()
+    collected = all(state.success for state in app.engine.states())
+    found = all(discovery.success for discovery in app.engine.discovery.values())
+    return 0 if collected and found and app.engine.watches else 1
+
+
+def demo_command(options: argparse.Namespace) -> int:
+    """Simulator and exporter together."""
+    with demo.contact_centre(options.seed, options.instances, options.queues, _say) as simulator:
+        demo.use_only_the_simulator(simulator.url)
+        overrides = _overrides(options, {"web.listen_address": "127.0.0.1:10042"})
+        read = partial(load, None, demo.environment(simulator.url), overrides)
+        settings = read()
+        _logs(settings)
+
+        def ready(url: str) -> None:
+            _say(f"A contact centre is at work: open {url}/ in a browser; its metrics are on {url}/metrics")
+
+        return serve(settings, read, ready=ready)
+
+
+def simulate(options: argparse.Namespace) -> int:
+    """The simulator alone."""
+    logs.configure(options.log_level or "info", options.log_format or "console")
+    # Taken and given back: the simulator listens by itself, but only after a while, and a taken port is said at once.
+    with _bind(options.listen_address or "127.0.0.1:0") as sock:
+        host, port = sock.getsockname()[:2]
+    with demo.contact_centre(options.seed, options.instances, options.queues, _say, host, port) as simulator:
+        _say(f"Amazon Connect is simulated at {simulator.url}: use it as endpoint_url, with any credentials.")
+        demo.wait_for_a_signal()
+    return 0
+
+
+def metrics(options: argparse.Namespace) -> int:
+    """The catalogue."""
+    print(reference.metrics_table(options.format))
+    return 0
+
+
+def iam_policy(options: argparse.Namespace) -> int:
+    """The policy document."""
+    settings = _load(options)
+    places = []
+    for block in settings.discovery:
+        account = (block.role_arn or settings.aws.role_arn or "::::").split(":")[4] or "*"
+        places += [policy.Place(account, region) for region in block.regions]
+    print(json.dumps(policy.document(targets(settings), places, plan_of(settings)), indent=2))
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog=PROGRAM, description="Amazon Connect's own metrics for Prometheus.")
+    parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
+
+    def add(name: str, does: Command, about: str) -> argparse.ArgumentParser:
+        command = commands.add_parser(name, help=about, description=about)
+        command.set_defaults(command=does)
+        command.add_argument("--log-level", choices=("debug", "info", "warning", "error"), help="how much is logged")
+        command.add_argument("--log-format", choices=("console", "json", "logfmt"), help="how a log line looks")
+        return command
+
+    def config(command: argparse.ArgumentParser) -> None:
+        command.add_argument("--config", metavar="FILE", help="the configuration, YAML; the environment stands over it")
+
+    def web(command: argparse.ArgumentParser) -> None:
+        command.add_argument("--listen-address", metavar="ADDRESS", help="host:port, or :port for every interface")
+        command.add_argument("--web-config-file", metavar="FILE", help="TLS and basic auth")
+
+    def centre(command: argparse.ArgumentParser) -> None:
+        command.add_argument("--seed", type=int, default=1, help="the same seed makes the same contact centre")
+        command.add_argument("--instances", type=_positive, default=2, help="how many instances (%(default)s)")
+        command.add_argument("--queues", type=_positive, default=12, help="queues of each (%(default)s)")
+
+    command = add("run", run, "the daemon (the default command)")
+    config(command)
+    web(command)
+    command = add("check", check_command, "validate the configuration")
+    config(command)
+    command.add_argument("--live", action="store_true", help="also ask AWS once for everything that will be asked")
+    config(add("once", once, "collect everything once and print the metrics"))
+    command = add("demo", demo_command, "a simulated contact centre and the exporter, no AWS account needed")
+    web(command)
+    centre(command)
+    command = add("simulate", simulate, "a simulated Amazon Connect for any AWS client")
+    command.add_argument("--listen-address", metavar="ADDRESS", help="host:port; a free port of loopback by default")
+    centre(command)
+    command = add("metrics", metrics, "the catalogue of metrics")
+    command.add_argument("--format", choices=("table", "markdown", "json"), default="table")
+    config(add("iam-policy", iam_policy, "the least-privilege IAM policy for a configuration"))
+    return parser
+
+
+def _with_default(arguments: list[str]) -> list[str]:
+    """`--config FILE` alone means `run --config FILE`."""
+    if not arguments or (arguments[0].startswith("-") and arguments[0] not in ("-h", "--help", "--version")):
+        return [DEFAULT, *arguments]
+    return arguments
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text}: must be 1 or more")
+    return number
+
+
+def _load(options: argparse.Namespace) -> Settings:
+    path = Path(options.config) if options.config else None
+    return load(path, os.environ, _overrides(options))
+
+
+def _overrides(options: argparse.Namespace, defaults: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """What the command line says, by key of the configuration."""
+    keys = {
+        "log.level": "log_level",
+        "log.format": "log_format",
+        "web.listen_address": "listen_address",
+        "web.config_file": "web_config_file",
+    }
+    given = {key: getattr(options, name, None) for key, name in keys.items()}
+    return {**(defaults or {}), **{key: value for key, value in given.items() if value is not None}}
+
+
+def _logs(settings: Settings) -> None:
+    logs.configure(settings.log.level, settings.log.format)
+
+
+def _bind(address: str) -> socket.socket:
+    try:
+        return bind(address)
+    except (OSError, ValueError) as error:
+        raise ConfigError((getattr(error, "strerror", None) or str(error),)) from None
+
+
+def _url(sock: socket.socket) -> str:
+    host, port = sock.getsockname()[:2]
+    shown = {"::": "localhost", "0.0.0.0": "localhost"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
+    return f"http://{shown}:{port}"
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

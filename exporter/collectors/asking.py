@@ -1,0 +1,118 @@
+"""All requests of one refresh: at once, all or nothing, but for what AWS refuses."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import Any, TypeVar
+
+from exporter.collectors.refusals import Ask, Memory, is_refusal, salvage, without
+from exporter.model import Answer, CallFailed, Inventory, Refusal, Request
+
+T = TypeVar("T")
+
+
+async def ask_all(
+    ask: Ask,
+    planned: Sequence[Request],
+    memory: Memory,
+    refresh: Callable[[], Awaitable[Inventory]],
+    monotonic: Callable[[], float],
+) -> list[Answer]:
+    """The answers to all planned requests, less what is refused, which `memory` then holds.
+
+    Raises CallFailed where any request fails for another reason (half of a level is worse than the last whole one), or
+    where every request is refused.
+    """
+    memory.keep_only(planned)
+    requests = [reduced for request in planned if (reduced := memory.reduce(request, monotonic())) is not None]
+    outcomes = await together([_attempt(ask, request) for request in requests])
+    answers = [outcome for outcome in outcomes if isinstance(outcome, Answer)]
+    refused = [(r, o) for r, o in zip(requests, outcomes, strict=True) if isinstance(o, CallFailed)]
+    memory.answered(answer.request for answer in answers)
+    if refused:
+        answers += await _salvage_all(ask, refused, bool(answers), memory, refresh, monotonic)
+    return answers
+
+
+async def together(coroutines: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
+    """All results in order; the first CallFailed cancels the others and is raised itself."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(coroutine) for coroutine in coroutines]
+    except BaseExceptionGroup as failures:
+        raise failures.exceptions[0] from None
+    return [task.result() for task in tasks]
+
+
+async def _attempt(ask: Ask, request: Request) -> Answer | CallFailed:
+    try:
+        return await ask(request)
+    except CallFailed as failure:
+        if not is_refusal(failure):
+            raise
+        return failure
+
+
+async def _salvage_all(
+    ask: Ask,
+    refused: Sequence[tuple[Request, CallFailed]],
+    others_answered: bool,
+    memory: Memory,
+    refresh: Callable[[], Awaitable[Inventory]],
+    monotonic: Callable[[], float],
+) -> list[Answer]:
+    answers: list[Answer] = []
+    lost: list[tuple[Request, CallFailed]] = []
+    known: Inventory | None = None
+    for request, failure in refused:
+        try:
+            if memory.searched(request.level, monotonic()):
+                raise failure
+            if known is None:
+                known = await refresh()
+            # Ungrouped, AWS may simply not take channels alone: what the other levels were answered needs no search.
+            thorough = bool(request.groupings) or not (answers or others_answered)
+            found, refusals = await _salvage_one(ask, request, failure, known, memory, thorough)
+        except CallFailed as still:
+            if not is_refusal(still):
+                raise
+            lost.append((request, still))
+            continue
+        answers += found
+        memory.answered(answer.request for answer in found)
+        memory.remember(refusals, monotonic())
+    for request, failure in lost:
+        partly = request.groupings and any(answer.request.level == request.level for answer in answers)
+        memory.remember(_all_of(request, failure) if partly else [_level(request, failure)], monotonic())
+    if lost and not answers and not others_answered:
+        raise lost[0][1]
+    return answers
+
+
+async def _salvage_one(
+    ask: Ask, request: Request, failure: CallFailed, known: Inventory, memory: Memory, thorough: bool
+) -> tuple[list[Answer], list[Refusal]]:
+    """First without what the fresh inventory no longer lists, then without elements, one of which is at fault."""
+    present = _still_there(request, known)
+    if present is None:
+        return [], []
+    if present != request and isinstance(outcome := await _attempt(ask, present), Answer):
+        return [outcome], []
+    return await salvage(ask, present, failure, memory.suspects(), thorough)
+
+
+def _still_there(request: Request, known: Inventory) -> Request | None:
+    gone = [("queue", q) for q in request.queues if known.queues is not None and q not in known.queues]
+    profiles = known.routing_profiles
+    gone += [("routing_profile", p) for p in request.routing_profiles if profiles is not None and p not in profiles]
+    return without(request, gone)
+
+
+def _level(request: Request, failure: CallFailed) -> Refusal:
+    return Refusal(request.level, "level", request.level, failure.reason, failure.message)
+
+
+def _all_of(request: Request, failure: CallFailed) -> list[Refusal]:
+    kind, names = ("queue", request.queues) if request.queues else ("routing_profile", request.routing_profiles)
+    return [Refusal(request.level, kind, name, failure.reason, failure.message) for name in names]

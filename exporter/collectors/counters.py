@@ -1,0 +1,114 @@
+"""Counters made of GetMetricData's sums: how, and why it counts every contact once, is said in windows.period."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+
+from exporter import mapping, windows
+from exporter.catalogue import COUNTERS
+from exporter.catalogue.spec import Level
+from exporter.collectors import Context, metric_data, wire
+from exporter.collectors.asking import ask_all
+from exporter.model import Answer, Inventory, Metric, Request, Result, Sample, Target
+from exporter.windows import Interval, Period, Showing
+
+NAMES: Mapping[str, str] = {spec.api: spec.name for spec in COUNTERS}
+
+Sums = Mapping[tuple[str, str, str], float]
+"""(queue id, channel, the API's metric) to the sum over the period."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """`metrics` are the API's names of the sums to count; `settle` in seconds."""
+
+    metrics: tuple[str, ...]
+    settle: float
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """What was counted last: for which period and requests, and the highest sums seen in that period."""
+
+    period: Period
+    asked: tuple[Request, ...] = ()
+    sums: Sums = field(default_factory=dict)
+
+
+def metric_names() -> tuple[str, ...]:
+    """Every sum but those that are only published where listed, which here is nowhere."""
+    return tuple(spec.api for spec in COUNTERS if not spec.only_if_listed)
+
+
+def plan(target: Target, inventory: Inventory, options: Options, span: Interval) -> Iterator[Request]:
+    """All sums of each hundred queues over the period so far."""
+    queues = wire.selected(inventory.queues, target.queues)
+    metrics = tuple(Metric(name) for name in options.metrics)
+    yield from metric_data.requests(Level.QUEUE, metrics, span, target, queues, None)
+
+
+def latest(options: Options, now: float) -> Interval:
+    """The interval that a process which begins now would ask for."""
+    period = windows.period(None, now, 0.0, options.settle)
+    return Interval(period.anchor, max(period.end, period.anchor + windows.MARK))
+
+
+async def collect(context: Context, options: Options) -> Result:
+    """Asks only when the period has grown or the queues have changed. Raises CallFailed."""
+    before = context.carry if isinstance(context.carry, Counted) else None
+    now, monotonic = context.now(), context.monotonic()
+    period = windows.period(before.period if before else None, now, monotonic, options.settle)
+    sums = inherited(before, period)
+    span = Interval(period.anchor, period.end)
+    planned = tuple(plan(context.target, context.inventory, options, span)) if period.end > period.anchor else ()
+    if before is None or planned != before.asked:
+        ask = partial(metric_data.ask, context.pages, context.target)
+        answers = await ask_all(ask, planned, context.memory, context.refresh, context.monotonic)
+        sums = highest(sums, answers)
+    counted = Counted(period, planned, sums)
+    return Result(
+        mapping.without_doubles(samples(counted, context, options)),
+        context.memory.current(),
+        again=windows.lasting(period, context.now(), context.monotonic(), options.settle),
+        carry=counted,
+    )
+
+
+def inherited(before: Counted | None, period: Period) -> Sums:
+    """What the period has so far; for one that begins, 0 for every series that the one before had."""
+    if before is None:
+        return {}
+    if before.period.anchor == period.anchor:
+        return before.sums
+    return dict.fromkeys(before.sums, 0.0)
+
+
+def highest(sums: Sums, answers: list[Answer]) -> Sums:
+    """Within a period no sum falls, whatever AWS corrects: Prometheus would take that for a reset."""
+    grown = dict(sums)
+    for answer in answers:
+        for row in answer.rows:
+            queue, channel = row.dimensions.get("QUEUE"), row.dimensions.get("CHANNEL")
+            for metric, value in row.values.items():
+                if queue and channel and value is not None and metric.name in NAMES:
+                    key = (queue, channel, metric.name)
+                    grown[key] = max(value, grown.get(key, 0.0))
+    return grown
+
+
+def samples(counted: Counted, context: Context, options: Options) -> Iterator[Sample]:
+    """Every sum, and 0 for what a routing profile serves and no contact has come to yet; nothing of what is refused."""
+    inventory, period = context.inventory, counted.period
+    refused = {refusal.name for refusal in context.memory.current()}
+    queues = set(wire.selected(inventory.queues, context.target.queues)) - refused
+    idle = [pair for pair in inventory.served or () if pair[0] in queues and pair[1] in context.target.channels]
+    sums: dict[tuple[str, str, str], float] = {(q, c, name): 0.0 for q, c in idle for name in options.metrics}
+    sums |= {key: value for key, value in counted.sums.items() if key[0] in queues}
+    for (queue, channel, name), value in sorted(sums.items()):
+        if name in refused or channel in refused:
+            continue
+        labels = (context.instance_alias, mapping.label_value("QUEUE", queue, inventory), channel)
+        shown = 0.0 if period.showing is Showing.ZERO else value
+        yield Sample(NAMES[name], labels, shown, created=period.anchor)

@@ -1,0 +1,81 @@
+"""Recent windows from GetMetricData: the last half hour, today, … by queue and channel, and of the instance."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+
+from exporter import mapping, windows
+from exporter.catalogue import HISTORICAL
+from exporter.collectors import Context, metric_data, wire
+from exporter.collectors.asking import ask_all
+from exporter.collectors.metric_data import Cache
+from exporter.model import Answer, Inventory, Request, Result, Target
+from exporter.windows import Interval
+
+SPECS: mapping.Specs = {(spec.level, spec.api): spec for spec in HISTORICAL if spec.level is not None}
+
+PATIENCE = 2.5
+"""Intervals after which a window that has not moved is asked for again: contacts still come in late."""
+LONGEST = windows.MARK / 2
+"""Seconds of that, at most."""
+LAG = 3.0
+"""Seconds after a mark at which windows that have moved are asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """`windows`: label to length in seconds, 0 for `today`; `metrics` are the API's names; `thresholds` in seconds."""
+
+    levels: tuple[str, ...]
+    windows: Mapping[str, float]
+    metrics: tuple[str, ...]
+    thresholds: tuple[float, ...]
+    interval: float
+
+
+def plan(target: Target, inventory: Inventory, options: Options, now: float) -> Iterator[Request]:
+    """The fewest requests that the API allows: all metrics in one, for each window, level and hundred queues."""
+    queues = wire.selected(inventory.queues, target.queues)
+    for window, length in options.windows.items():
+        span = windows.interval(window, length, now, target.timezone)
+        if span is None or (inventory.queues and not queues):
+            continue
+        for metrics in metric_data.metric_sets(options.metrics, options.thresholds):
+            for level in options.levels:
+                yield from metric_data.requests(level, metrics, span, target, queues, window)
+
+
+def good_for(options: Options) -> float:
+    """Seconds for which the answer for a window that has not moved is good."""
+    return min(LONGEST, PATIENCE * options.interval)
+
+
+def rounds_per_hour(options: Options) -> float:
+    """How often every window is asked for: when it moves, and now and then between two marks."""
+    runs = -(-good_for(options) // options.interval) * options.interval
+    return 3600 / windows.MARK * max(1.0, windows.MARK // runs)
+
+
+async def collect(context: Context, options: Options) -> Result:
+    """Windows that have moved, and those last asked for a while ago. Raises CallFailed."""
+    now = context.now()
+    held = context.carry if isinstance(context.carry, dict) else {}
+    cache = Cache(good_for(options), context.monotonic, held)
+    fetch = partial(metric_data.ask, context.pages, context.target)
+
+    async def ask(request: Request) -> Answer:
+        span = Interval(request.start or now, request.end or now)
+        return await cache.ask(request, fetch, windows.reachable(span, now))
+
+    planned = tuple(plan(context.target, context.inventory, options, now))
+    answers = await ask_all(ask, planned, context.memory, context.refresh, context.monotonic)
+    samples = mapping.rows_to_samples(answers, SPECS, context.instance_alias, context.inventory)
+    return Result(
+        mapping.without_doubles(samples),
+        context.memory.current(),
+        since=cache.since(),
+        again=windows.next_mark(context.now(), windows.SKEW + LAG),
+        carry=cache.used,
+    )

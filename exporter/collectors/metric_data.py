@@ -1,0 +1,93 @@
+"""What the collectors of GetMetricData share: its requests, and not asking twice for what can not have changed."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from exporter.catalogue import HISTORICAL
+from exporter.catalogue.spec import Level
+from exporter.collectors import Pages, wire
+from exporter.model import Answer, Metric, Request, Target
+from exporter.windows import Interval
+
+OPERATION = "GetMetricData"
+PER_REQUEST = 20
+"""Service levels, each with its threshold, that one request may ask for."""
+SERVICE_LEVEL = "SERVICE_LEVEL"
+
+GROUPINGS: Mapping[str, tuple[str, ...]] = {Level.QUEUE: ("QUEUE", "CHANNEL"), Level.INSTANCE: ()}
+
+STATISTICS: Mapping[str, str] = {spec.api: spec.statistic for spec in HISTORICAL}
+UNITS: Mapping[str, str] = {spec.api: spec.unit.name for spec in HISTORICAL}
+
+
+def metric_names(listed: Sequence[str]) -> tuple[str, ...]:
+    """The API's names behind the setting `metrics`: `all` is every metric but those only published where listed."""
+    wanted = [s.api for s in HISTORICAL if s.api in listed or ("all" in listed and not s.only_if_listed)]
+    return tuple(dict.fromkeys(wanted))
+
+
+def metric_sets(names: Sequence[str], thresholds: Sequence[float]) -> Iterator[tuple[Metric, ...]]:
+    """The metrics of each request: all in one, but for service levels beyond the twentieth."""
+    plain = tuple(Metric(name) for name in names if name != SERVICE_LEVEL)
+    levels = [Metric(SERVICE_LEVEL, float(threshold)) for threshold in thresholds] if SERVICE_LEVEL in names else []
+    yield from filter(None, (plain + tuple(levels[:PER_REQUEST]),))
+    for start in range(PER_REQUEST, len(levels), PER_REQUEST):
+        yield tuple(levels[start : start + PER_REQUEST])
+
+
+def requests(
+    level: str, metrics: tuple[Metric, ...], span: Interval, target: Target, queues: tuple[str, ...], window: str | None
+) -> Iterator[Request]:
+    """One level over one interval: batches of a hundred queues; the instance in one, by name where a filter can."""
+    ask = Request(level, metrics, GROUPINGS[level], target.channels, start=span.start, end=span.end, window=window)
+    if level == Level.INSTANCE:
+        yield replace(ask, queues=queues if len(queues) <= wire.PER_FILTER else ())
+    else:
+        yield from (replace(ask, queues=batch) for batch in wire.batches(queues))
+
+
+def parameters(target: Target, request: Request) -> dict[str, Any]:
+    return wire.question(target, request, "HistoricalMetrics", map(_metric, request.metrics))
+
+
+async def ask(pages: Pages, target: Target, request: Request) -> Answer:
+    """One request, all its pages. Raises CallFailed."""
+    return Answer(request, wire.rows(OPERATION, await pages(OPERATION, parameters(target, request), "MetricResults")))
+
+
+@dataclass(slots=True)
+class Cache:
+    """Answers that are still good: a request that is the same, its interval too, is not asked again for a while."""
+
+    good_for: float
+    """Seconds."""
+    monotonic: Callable[[], float]
+    held: Mapping[Request, tuple[float, Answer]] = field(default_factory=dict)
+    used: dict[Request, tuple[float, Answer]] = field(default_factory=dict)
+
+    async def ask(self, request: Request, fetch: Callable[[Request], Awaitable[Answer]], may_ask: bool) -> Answer:
+        """What is held while it is good, or while AWS may not be asked; else what `fetch` gets."""
+        asked, answer = self.held.get(request, (None, None))
+        if asked is None or answer is None or (may_ask and self.monotonic() - asked >= self.good_for):
+            asked = self.monotonic()
+            answer = await fetch(request) if may_ask else Answer(request, ())
+        self.used[request] = (asked, answer)
+        return answer
+
+    def since(self) -> float | None:
+        """Monotonic seconds of the oldest answer in use."""
+        return min((asked for asked, _ in self.used.values()), default=None)
+
+
+def _metric(metric: Metric) -> dict[str, Any]:
+    sent: dict[str, Any] = {
+        "Name": metric.name,
+        "Unit": UNITS[metric.name],
+        "Statistic": STATISTICS[metric.name],
+    }
+    if metric.threshold is not None:
+        sent["Threshold"] = {"Comparison": "LT", "ThresholdValue": metric.threshold}
+    return sent

@@ -1,0 +1,67 @@
+"""The page that scrapes get: made anew when something changed, swapped as one reference."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from itertools import chain
+
+from exporter.board import Board, Entry, families
+from exporter.catalogue import ALL, by_name
+from exporter.exposition import Exposition, assemble, render
+from exporter.model import Sample
+from exporter.telemetry import Telemetry
+
+HEARTBEAT = 5.0
+"""Seconds after which the page is made anew though nothing changed: CPU time, memory and quota levels move on."""
+PAUSE = 0.25
+"""Seconds between two pages, at least: what changes together is rendered together."""
+SHARE = 0.1
+"""Of all time, what making pages may take: a page of 100,000 series every few seconds rather than several a second."""
+
+
+class Publisher:
+    """`own` gives the samples about the exporter itself; it is called on the loop."""
+
+    def __init__(
+        self, board: Board, telemetry: Telemetry, own: Callable[[], Iterable[Sample]], monotonic: Callable[[], float]
+    ) -> None:
+        self.changed = asyncio.Event()
+        self.latest = float("-inf")
+        """Monotonic seconds at which the latest page was made."""
+        self._board = board
+        self._telemetry = telemetry
+        self._own = own
+        self._monotonic = monotonic
+        self.page = assemble(())
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            self.changed.clear()
+            begun = self._monotonic()
+            self.page = await self.make()
+            self.latest = self._monotonic()
+            await asyncio.sleep(max(PAUSE, (self.latest - begun) / SHARE))
+            await self._something_new()
+
+    async def make(self) -> Exposition:
+        """The page as of now. What takes more than a few milliseconds is done in a thread."""
+        entries = self._board.fresh(self._monotonic())
+        own = tuple(self._own())
+        return await asyncio.to_thread(self._assemble, entries, own)
+
+    def _assemble(self, entries: list[Entry], own: tuple[Sample, ...]) -> Exposition:
+        about_us = Entry(render(own, by_name), float("inf"))
+        return assemble(chain(families([*entries, about_us], ALL), self._telemetry.families()))
+
+    async def _something_new(self) -> None:
+        """A change, the moment at which a result grows too old, or the heartbeat."""
+        now = self._monotonic()
+        expiry = self._board.next_expiry(self.latest)
+        until = HEARTBEAT if expiry is None else min(HEARTBEAT, max(0.0, expiry - now))
+        try:
+            async with asyncio.timeout(until):
+                await self.changed.wait()
+        except TimeoutError:
+            pass

@@ -1,0 +1,369 @@
+"""One target being watched, a task per collector: when to collect, how long it may take, what becomes of the outcome.
+
+Each target has its inventory, and every collector of it waits for that. A failure is the collector's own: it is
+counted, said once, and the last whole result stays on the board until it is too old.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field, replace
+from itertools import chain
+
+import structlog
+
+from exporter import inventory as inventories
+from exporter import mapping
+from exporter.board import Board, Entry, Key
+from exporter.catalogue import by_name
+from exporter.collectors import Context, wire
+from exporter.collectors.refusals import Memory
+from exporter.exposition import render
+from exporter.model import Answer, CallFailed, Inventory, Reason, Refusal, Request, Result, Sample, Target
+from exporter.telemetry import State
+
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
+
+INVENTORY = "inventory"
+PROFILE_QUEUES = "profile_queues"
+
+LONGEST = 60.0
+"""Seconds that a refresh may take, or four of its intervals where that is more: room for retries and quota waits."""
+SOONEST = 5.0
+"""Seconds between two lists of one inventory, however many collectors ask for it."""
+RETRY = 60.0
+"""Seconds, at most, until an inventory or a discovery that failed is tried again."""
+TRIES_FOR_A_NAME = 3
+"""How often an instance's own alias is waited for before its id stands for it."""
+IN_A_THREAD = 2000
+"""Samples from which rendering leaves the loop: about what takes three milliseconds."""
+
+
+class Clock:
+    """The two clocks: `time` for what people read, `monotonic` for ages and waits, which no correction can bend."""
+
+    def __init__(self, time: Callable[[], float], monotonic: Callable[[], float]) -> None:
+        self.time = time
+        self.monotonic = monotonic
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A collector as configured: its options are bound in `collect`; `interval` in seconds."""
+
+    name: str
+    interval: float
+    collect: Callable[[Context], Awaitable[Result]]
+    requests: Callable[[Target, Inventory, float], Iterable[Request]]
+    """What one run asks for at a moment (unix seconds), as far as the inventory tells."""
+    ask: Callable[[inventories.Pages, Target, Request], Awaitable[Answer]]
+    operation: str
+    by_profile: bool = False
+    """Whether its filters also name routing profiles."""
+    rounds: float | None = None
+    """How often in an hour it asks AWS at all; None: whenever it runs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What the engine is told of the configuration."""
+
+    jobs: tuple[Job, ...]
+    inventory_interval: float
+    max_age: float
+    max_series: int
+    with_agent_statuses: bool = False
+    with_profile_queues: bool = True
+
+    def collectors(self) -> dict[str, float]:
+        """Name and interval of all that gets series of its own."""
+        slow = {PROFILE_QUEUES: self.inventory_interval} if self.with_profile_queues else {}
+        return {INVENTORY: self.inventory_interval, **slow, **{job.name: job.interval for job in self.jobs}}
+
+
+class Api:
+    """AWS as the engine sees it, for one target."""
+
+    def __init__(self, call: inventories.Call, pages: inventories.Pages) -> None:
+        self.call = call
+        self.pages = pages
+
+
+@dataclass(slots=True)
+class Known:
+    """What is remembered of a target across refreshes and reloads."""
+
+    inventory: Inventory = field(default_factory=Inventory)
+    served: dict[str, frozenset[tuple[str, str]]] = field(default_factory=dict)
+    memories: dict[str, Memory] = field(default_factory=dict)
+    carries: dict[str, object] = field(default_factory=dict)
+    """What each collector wants to be given the next time."""
+    again: dict[str, float] = field(default_factory=dict)
+    """Seconds after which each collector wants to run again at the latest."""
+    nameless: int = 0
+    """Times in a row that the instance could not be described."""
+
+
+@dataclass(slots=True)
+class Shared:
+    """What all targets have in common, and what outlives a reload."""
+
+    board: Board
+    clock: Clock
+    states: dict[Key, State] = field(default_factory=dict)
+    known: dict[tuple[str, str], Known] = field(default_factory=dict)
+    names: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """Which target publishes under an instance_alias: two never do."""
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set whenever a page made before would be out of date."""
+
+
+class Watch:
+    """One target being watched: its inventory, its collectors, each in a loop of its own."""
+
+    def __init__(self, target: Target, plan: Plan, api: Api, shared: Shared, chance: random.Random) -> None:
+        self.target = target
+        self.plan = plan
+        self.shared = shared
+        self.api = api
+        self._chance = chance
+        self._known = shared.known.setdefault(target.key, Known())
+        self._listing = asyncio.Lock()
+        self._listed: float | None = None
+        self._unlisted: CallFailed | None = None
+        self._ready = asyncio.Event()
+        for name, interval in plan.collectors().items():
+            state = shared.states.setdefault((target.key, name), State(target, self._name(), name, interval))
+            state.target, state.interval = target, interval
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._repeat(INVENTORY, self.plan.inventory_interval, self._refresh_inventory))
+            await self._ready.wait()
+            if self.plan.with_profile_queues:
+                group.create_task(self._repeat(PROFILE_QUEUES, self.plan.inventory_interval, self._refresh_served))
+            for job in self.plan.jobs:
+                group.create_task(self._repeat(job.name, job.interval, lambda job=job: self._collect(job)))  # type: ignore[misc]
+
+    async def once(self) -> None:
+        """Everything one time: the inventory, all that profiles serve, each collector."""
+        await self._attempt(INVENTORY, self.plan.inventory_interval, self._refresh_inventory)
+        if self.plan.with_profile_queues:
+            await self._attempt(PROFILE_QUEUES, self.plan.inventory_interval, self._refresh_served, bounded=False)
+        async with asyncio.TaskGroup() as group:
+            for job in self.plan.jobs:
+                group.create_task(self._attempt(job.name, job.interval, lambda job=job: self._collect(job)))  # type: ignore[misc]
+
+    async def inventory(self) -> Inventory:
+        """The inventory, listed anew unless that was just tried. Raises CallFailed where no queues could be had yet."""
+        await self._list()
+        return self._usable()
+
+    async def _repeat(self, name: str, interval: float, work: Callable[[], Awaitable[None]]) -> None:
+        """On a grid of its own, with a random first step, so that a hundred instances do not ask at one moment."""
+        monotonic = self.shared.clock.monotonic
+        await asyncio.sleep(self._chance.uniform(0.0, min(1.0, interval / 10)))
+        due = monotonic() + self._chance.uniform(0.5, 1.0) * interval
+        while True:
+            await self._attempt(name, interval, work, bounded=name != PROFILE_QUEUES)
+            while due <= monotonic():
+                due += interval
+            state = self.shared.states[self.target.key, name]
+            sooner = self._known.again.get(name, interval) if state.success else RETRY
+            await asyncio.sleep(min(due - monotonic(), sooner))
+
+    async def _attempt(
+        self, name: str, interval: float, work: Callable[[], Awaitable[None]], bounded: bool = True
+    ) -> None:
+        """One run: its outcome goes into the state, whatever it is."""
+        state = self.shared.states[self.target.key, name]
+        clock = self.shared.clock
+        begun, begun_wall = clock.monotonic(), clock.time()
+        bound = max(LONGEST, 4 * interval) if bounded else None
+        try:
+            async with asyncio.timeout(bound):
+                await work()
+        except CallFailed as failure:
+            self._failed(state, failure.reason, str(failure))
+        except TimeoutError:
+            self._failed(state, Reason.TIMEOUT, f"not done after {bound:g} s")
+        except Exception as fault:
+            log.exception("fault in the exporter", instance_alias=state.instance_alias, collector=name)
+            self._failed(state, Reason.INTERNAL, f"{type(fault).__name__}: {fault}")
+        else:
+            self._succeeded(state, begun_wall)
+        state.last_attempt = begun_wall
+        state.duration = clock.monotonic() - begun
+        self.shared.changed.set()
+
+    def _failed(self, state: State, reason: Reason, error: str) -> None:
+        state.errors[reason] += 1
+        if state.success is not False or state.reason is not reason:
+            log.warning(
+                "refresh failed",
+                instance_alias=state.instance_alias,
+                collector=state.collector,
+                reason=reason.value,
+                error=error,
+                kept_series=self.shared.board.series((self.target.key, state.collector), self.shared.clock.monotonic()),
+            )
+        state.success, state.reason, state.error = False, reason, error
+
+    def _succeeded(self, state: State, when: float) -> None:
+        if state.success is not True:
+            series = self.shared.board.series((self.target.key, state.collector), self.shared.clock.monotonic())
+            log.info("collecting", instance_alias=state.instance_alias, collector=state.collector, series=series)
+        state.success, state.reason, state.error, state.last_success = True, None, "", when
+
+    async def _refresh_inventory(self) -> None:
+        try:
+            failures = await self._list(always=True)
+            inventory = self._usable()
+            lifetime = max(self.plan.max_age, 3 * self.plan.inventory_interval)
+            await self._publish(INVENTORY, self._information(inventory), self.shared.clock.monotonic() + lifetime)
+            if failures:
+                raise failures[0]
+        finally:
+            self._ready.set()
+
+    async def _list(self, always: bool = False) -> list[CallFailed]:
+        """List what the instance consists of; parts that failed stay as they were. At most every few seconds."""
+        async with self._listing:
+            now = self.shared.clock.monotonic()
+            soonest = min([SOONEST, *(job.interval for job in self.plan.jobs)])
+            if not always and self._listed is not None and now - self._listed < soonest:
+                return []
+            known = self._known
+            found, failures = await inventories.refresh(
+                self.api.call, self.api.pages, self.target, known.inventory, self.plan.with_agent_statuses
+            )
+            known.inventory = found
+            described = not any(failure.operation == "DescribeInstance" for failure in failures)
+            known.nameless = 0 if described else known.nameless + 1
+            self._unlisted = next(iter(failures), None)
+            self._listed = self.shared.clock.monotonic()
+            self._rename()
+            return failures
+
+    def _usable(self) -> Inventory:
+        known = self._known
+        failure = self._unlisted or CallFailed("ListQueues", Reason.INTERNAL, message="no inventory yet")
+        if known.inventory.queues is None:
+            raise failure
+        unnamed = not (self.target.alias or known.inventory.alias)
+        passing = failure.reason not in (Reason.ACCESS_DENIED, Reason.NOT_FOUND, Reason.INVALID_REQUEST)
+        if unnamed and 0 < known.nameless < TRIES_FOR_A_NAME and passing:
+            raise failure
+        if self.shared.names.get(self._name()) != self.target.key:
+            taken = f"another instance is already published as {self._wanted_name()!r}: give this one an alias"
+            raise CallFailed("DescribeInstance", Reason.INVALID_REQUEST, message=taken)
+        return known.inventory
+
+    def _wanted_name(self) -> str:
+        return self.target.alias or self._known.inventory.alias or self.target.instance_id
+
+    def _name(self) -> str:
+        """The label value: the wanted one, unless another target has it."""
+        names = self.shared.names
+        wanted = self._wanted_name()
+        return wanted if names.get(wanted, self.target.key) == self.target.key else self.target.instance_id
+
+    def _rename(self) -> None:
+        """Take the name that the inventory gave, unless another target was first."""
+        names, wanted = self.shared.names, self._wanted_name()
+        for name in [name for name, owner in names.items() if owner == self.target.key and name != wanted]:
+            del names[name]
+        if names.setdefault(wanted, self.target.key) != self.target.key:
+            self.shared.board.drop(self.target.key)
+        name = self._name()
+        for collector in self.plan.collectors():
+            self.shared.states[self.target.key, collector].instance_alias = name
+
+    async def _refresh_served(self) -> None:
+        """Slow: what is known already is used meanwhile."""
+        profiles = self._usable().routing_profiles or {}
+        failures = await inventories.serve(self.api.pages, self.target, profiles, self._known.served)
+        if failures:
+            raise failures[0]
+
+    async def _collect(self, job: Job) -> None:
+        known, clock = self._known, self.shared.clock
+        begun = clock.monotonic()
+        try:
+            inventory = self._usable()
+        except CallFailed:
+            inventory = await self.inventory()
+        served = frozenset(chain.from_iterable(known.served.values()))
+        context = Context(
+            target=self.target,
+            instance_alias=self._name(),
+            inventory=replace(inventory, served=served),
+            pages=self.api.pages,
+            refresh=self.inventory,
+            now=clock.time,
+            monotonic=clock.monotonic,
+            memory=known.memories.setdefault(job.name, Memory(self.plan.inventory_interval)),
+            carry=known.carries.get(job.name),
+        )
+        result = await job.collect(context)
+        since = begun if result.since is None else min(begun, result.since)
+        await self._publish(job.name, result.samples, since + self.plan.max_age)
+        known.carries[job.name] = result.carry
+        known.again[job.name] = job.interval if result.again is None else result.again
+        self._refused(job.name, result.refusals)
+
+    async def _publish(self, name: str, samples: tuple[Sample, ...], expires: float) -> None:
+        key = (self.target.key, name)
+        if len(samples) > IN_A_THREAD:
+            chunks = await asyncio.to_thread(render, samples, by_name)
+        else:
+            chunks = render(samples, by_name)
+        entry = Entry(chunks, expires)
+        if entry.series + self.shared.board.series_beside(key) > self.plan.max_series:
+            self.shared.states[key].dropped += entry.series
+            raise TooManySeries(
+                f"{entry.series} series more than limits.max_series ({self.plan.max_series}) has room for"
+            )
+        self.shared.board.put(key, entry)
+
+    def _information(self, inventory: Inventory) -> tuple[Sample, ...]:
+        """The names of what is collected, not of what the filters leave out."""
+        queues, profiles = inventory.queues or {}, inventory.routing_profiles or {}
+        shown = replace(
+            inventory,
+            queues={i: queues[i] for i in wire.selected(queues, self.target.queues)},
+            routing_profiles={i: profiles[i] for i in wire.selected(profiles, self.target.routing_profiles)},
+        )
+        target = self.target
+        return tuple(mapping.information(shown, self._name(), target.instance_id, target.access.region))
+
+    def _refused(self, name: str, refusals: tuple[Refusal, ...]) -> None:
+        """Say once what AWS refused while the rest carried on."""
+        state = self.shared.states[self.target.key, name]
+        before = {(refusal.kind, refusal.name) for refusal in state.refusals}
+        state.refusals = tuple(replace(refusal, name=self._readable(refusal)) for refusal in refusals)
+        for refusal in state.refusals:
+            if (refusal.kind, refusal.name) not in before:
+                before.add((refusal.kind, refusal.name))
+                state.errors[refusal.reason] += 1
+                log.warning(
+                    "refused by AWS, carrying on without it",
+                    instance_alias=state.instance_alias,
+                    collector=name,
+                    level=refusal.level,
+                    kind=refusal.kind,
+                    name=refusal.name,
+                    reason=refusal.reason.value,
+                    error=refusal.message,
+                )
+
+    def _readable(self, refusal: Refusal) -> str:
+        dimension = {"queue": "QUEUE", "routing_profile": "ROUTING_PROFILE"}.get(refusal.kind, "")
+        return mapping.label_value(dimension, refusal.name, self._known.inventory)
+
+
+class TooManySeries(Exception):
+    """A result that the limit has no room for."""
