@@ -28,7 +28,7 @@ from exporter.model import Access, CallFailed, Quota, Sample, Target
 from exporter.publisher import Publisher
 from exporter.settings import ConfigError, DiscoverySettings, Settings, config_hash, redacted_yaml
 from exporter.status import describe
-from exporter.targets import discovery_access, discovery_quotas, discovery_targets, names, serves, targets
+from exporter.targets import discovery_access, discovery_quotas, discovery_targets, names, objectives, serves, targets
 from exporter.telemetry import (
     Process,
     Telemetry,
@@ -59,6 +59,7 @@ def plan_of(settings: Settings) -> Plan:
         inventory_interval=settings.inventory.interval,
         max_age=settings.max_age,
         max_series=settings.limits.max_series,
+        objectives=objectives(settings),
         with_agent_statuses=on.current.enabled and "agent_status" in on.current.levels,
         with_profile_queues=filled or on.counters.enabled,
     )
@@ -85,6 +86,7 @@ def _jobs(settings: Settings) -> Iterator[tuple[bool, Job]]:
         windows={w: 0.0 if w == TODAY else parse_duration(w) for w in on.historical.windows},
         metrics=metric_data.metric_names(on.historical.metrics),
         thresholds=on.historical.service_level_thresholds,
+        objectives=objectives(settings),
         interval=on.historical.interval,
     )
     yield (

@@ -46,9 +46,9 @@ class Board:
         entry = self.entries.get(key)
         return entry.series if entry is not None and entry.expires > monotonic else 0
 
-    def series_beside(self, key: Key) -> int:
-        """Series held for the target of `key` by its other collectors."""
-        return sum(entry.series for other, entry in self.entries.items() if other[0] == key[0] and other != key)
+    def series_beside(self, key: Key, monotonic: float) -> int:
+        """Series shown of the other collectors of `key`'s target."""
+        return sum(self.series(other, monotonic) for other in self.entries if other[0] == key[0] and other != key)
 
     def fresh(self, monotonic: float) -> list[Entry]:
         return [entry for entry in self.entries.values() if entry.expires > monotonic]

@@ -10,7 +10,7 @@ from typing import Any
 
 import structlog
 
-from exporter.model import CallFailed, Target
+from exporter.model import CallFailed, Reason, Target
 from exporter.telemetry import Discovery, State
 from exporter.watch import INVENTORY, PROFILE_QUEUES, RETRY, Api, Plan, Shared, Watch
 
@@ -139,6 +139,12 @@ class Engine:
                 log.warning("discovery failed", region=place.place[1], reason=failure.reason.value, error=str(failure))
             discovery.success, discovery.error = False, str(failure)
             discovery.errors[failure.reason] += 1
+        except Exception as fault:
+            error = f"{type(fault).__name__}: {fault}"
+            if discovery.error != error:
+                log.exception("fault in the exporter", region=place.place[1])
+            discovery.success, discovery.error = False, error
+            discovery.errors[Reason.INTERNAL] += 1
         else:
             self._say_doubles(discovery, targets)
             discovery.success, discovery.error, discovery.targets = True, "", tuple(targets)

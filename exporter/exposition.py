@@ -57,22 +57,23 @@ def render(samples: Iterable[Sample], specs: Mapping[str, Spec]) -> dict[str, Ch
     """
     blocks: dict[tuple[tuple[str, ...], tuple[str, ...]], str] = {}
     lines: dict[str, list[str]] = {}
-    created: dict[str, list[str]] = {}
+    births: dict[str, dict[int, str]] = {}
     for sample in samples:
         spec = specs[sample.name]
         key = (spec.labels, sample.labels)
         block = blocks.get(key)
         if block is None:
             block = blocks[key] = _label_block(spec.labels, sample.labels)
-        lines.setdefault(sample.name, []).append(f"{sample.name}{block} {_number(sample.value)}\n")
+        own = lines.setdefault(sample.name, [])
         if sample.created is not None:
             stem = sample.name.removesuffix("_total")
-            created.setdefault(sample.name, []).append(f"{stem}_created{block} {_number(sample.created)}\n")
+            births.setdefault(sample.name, {})[len(own)] = f"{stem}_created{block} {_number(sample.created)}\n"
+        own.append(f"{sample.name}{block} {_number(sample.value)}\n")
     chunks = {}
     for name, own in lines.items():
         text = _encode("".join(own))
-        births = created.get(name)
-        both = _encode("".join(line + birth for line, birth in zip(own, births, strict=True))) if births else text
+        born = births.get(name)
+        both = _encode("".join(line + born.get(number, "") for number, line in enumerate(own))) if born else text
         chunks[name] = Chunk(text, both, len(own))
     return chunks
 

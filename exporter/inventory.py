@@ -26,7 +26,8 @@ async def refresh(
     parts: list[Awaitable[dict[str, Any]]] = [_queues(pages, target), _routing_profiles(pages, target)]
     if with_agent_statuses:
         parts.append(_agent_statuses(pages, target))
-    if not (target.arn and target.alias):
+    # A list of instances says all there is to know: one that was found without an alias has none.
+    if not (target.arn and (target.alias or target.discovered)):
         parts.append(_instance(call, target))
     outcomes = await asyncio.gather(*(_attempt(part) for part in parts))
     found = replace(before, arn=before.arn or target.arn, account_id=before.account_id or target.account_id or "")
@@ -65,14 +66,14 @@ async def serve(
 
 
 def labels(items: Iterable[tuple[str, str | None]]) -> dict[str, str]:
-    """Id to label value: the name as AWS spells it, or the id where there is none or several share it.
+    """Id to label value: the name as AWS spells it, or the id where there is none, several share it, or it is an id.
 
     Two queues under one name would be one wrong number. Lone surrogates, which UTF-8 can not carry, become question
     marks before names are compared.
     """
     named = {identity: (name or identity).encode("utf-8", "replace").decode() for identity, name in items}
     count = Counter(named.values())
-    return {identity: name if count[name] == 1 else identity for identity, name in named.items()}
+    return {i: name if count[name] == 1 and name not in named else i for i, name in named.items()}
 
 
 async def _attempt(part: Awaitable[dict[str, Any]]) -> dict[str, Any] | CallFailed:

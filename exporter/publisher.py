@@ -43,7 +43,7 @@ class Publisher:
             self.page = await self.make()
             self.latest = self._monotonic()
             await asyncio.sleep(max(PAUSE, (self.latest - begun) / SHARE))
-            await self._something_new()
+            await self._something_new(begun)
 
     async def make(self) -> Exposition:
         """The page as of now. What takes more than a few milliseconds is done in a thread."""
@@ -55,10 +55,10 @@ class Publisher:
         about_us = Entry(render(own, by_name), float("inf"))
         return assemble(chain(families([*entries, about_us], ALL), self._telemetry.families()))
 
-    async def _something_new(self) -> None:
-        """A change, the moment at which a result grows too old, or the heartbeat."""
+    async def _something_new(self, since: float) -> None:
+        """A change, the moment after `since` at which a result grows too old, or the heartbeat."""
         now = self._monotonic()
-        expiry = self._board.next_expiry(self.latest)
+        expiry = self._board.next_expiry(since)
         until = HEARTBEAT if expiry is None else min(HEARTBEAT, max(0.0, expiry - now))
         try:
             async with asyncio.timeout(until):

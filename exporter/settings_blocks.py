@@ -175,6 +175,22 @@ class DiscoverySettings(Scope):
     """Instances to take, by their alias at AWS."""
 
 
+class ObjectiveSettings(Block):
+    """How soon contacts should be answered."""
+
+    queues: tuple[kinds.Expression, ...] = ()
+    """Regular expressions on queue names, each of which must match a name as a whole; none means every queue."""
+
+    channels: Annotated[tuple[kinds.Channel, ...], kinds.NotEmpty, kinds.Distinct] = ("VOICE", "CHAT", "TASK", "EMAIL")
+    """The channels it holds for."""
+
+    threshold: kinds.Seconds
+    """Time within which a contact should be answered: whole seconds from 1s to 7d."""
+
+    target: kinds.Goal
+    """Part of the contacts that should be, more than 0 and less than 1: 80 % is 0.8."""
+
+
 class InventorySettings(Block):
     """How often names are looked up."""
 
@@ -300,6 +316,11 @@ class Settings(Block):
     discovery: tuple[DiscoverySettings, ...] = ()
     """Where to look for instances to collect. Any key of `aws` but `region` may stand in an entry. An instance that
     stands under `instances` too is collected as it says there."""
+
+    slo: tuple[ObjectiveSettings, ...] = ()
+    """What service level is wanted where: for each queue and channel the first entry that matches holds. Below them
+    stand VOICE 20s/0.8, CHAT 60s/0.8, TASK 4h/0.9 and EMAIL 1d/0.9. The thresholds are asked of AWS beside
+    `collectors.historical.service_level_thresholds`."""
 
     inventory: InventorySettings = InventorySettings()
     """How often names are looked up."""

@@ -71,6 +71,18 @@ def _positive(value: Number) -> Number:
     return value
 
 
+def _goal(value: float) -> float:
+    if not 0 < value < 1:
+        raise ValueError("must be more than 0 and less than 1: write 80 % as 0.8")
+    return value
+
+
+def _whole_seconds(value: float) -> float:
+    if value != int(value) or not 1 <= value <= 604_800:
+        raise ValueError("must be whole seconds from 1s to 7d")
+    return value
+
+
 def _share(value: float) -> float:
     if not 0 < value <= 1:
         raise ValueError("must be greater than 0 and at most 1")
@@ -219,6 +231,13 @@ Count = Annotated[int, AfterValidator(_at_least_one)]
 Index = Annotated[int, AfterValidator(_not_negative)]
 PositiveNumber = Annotated[float, Field(allow_inf_nan=False), AfterValidator(_positive)]
 Share = Annotated[float, Field(allow_inf_nan=False), AfterValidator(_share)]
+Goal = Annotated[float, Field(allow_inf_nan=False), AfterValidator(_goal)]
+Seconds = Annotated[
+    float,
+    BeforeValidator(parse_duration),
+    AfterValidator(_whole_seconds),
+    PlainSerializer(format_duration, return_type=str, when_used="json"),
+]
 Text = Annotated[str, Field(min_length=1)]
 Region = Annotated[str, _shaped(REGION, "not a region: it looks like eu-west-2")]
 RoleArn = Annotated[str, _shaped(ROLE_ARN, "not a role's ARN: it looks like arn:aws:iam::ACCOUNT:role/NAME")]

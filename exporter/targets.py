@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 
 from exporter.model import Access, Names, Quota, Target
+from exporter.objectives import Objective
 from exporter.settings import (
     AwsKeys,
     DiscoverySettings,
@@ -59,6 +60,14 @@ def discovery_quotas(block: DiscoverySettings, settings: Settings) -> tuple[floa
     return keys.quota_share, _quotas(keys)
 
 
+def objectives(settings: Settings) -> tuple[Objective, ...]:
+    """The service levels that are wanted, in the order in which they are looked through."""
+    return tuple(
+        Objective(o.threshold, o.target, o.channels, tuple(compile_expression(text) for text in o.queues))
+        for o in settings.slo
+    )
+
+
 def names(chosen: NameFilter) -> Names:
     """To be used with `fullmatch`: expressions match a name as a whole."""
     return Names(
@@ -70,10 +79,11 @@ def names(chosen: NameFilter) -> Names:
 def serves(shard: ShardSettings, instance_id: str) -> bool:
     """Whether an instance falls to this process.
 
-    It depends on the id alone, so that all processes agree, however each came to know of the instance.
+    Highest random weight: each shard draws a number for the id, the greatest serves it. It depends on the id alone, so
+    that all processes agree; one shard more takes its share from all others and moves nothing between them.
     """
-    digest = hashlib.sha256(instance_id.lower().encode()).digest()
-    return int.from_bytes(digest[:8], "big") % shard.total == shard.index
+    draws = [hashlib.sha256(f"{index}/{instance_id.lower()}".encode()).digest() for index in range(shard.total)]
+    return draws.index(max(draws)) == shard.index
 
 
 def _configured(instance: InstanceSettings, settings: Settings) -> Target:

@@ -15,13 +15,14 @@ from itertools import chain
 import structlog
 
 from exporter import inventory as inventories
-from exporter import mapping
+from exporter import mapping, objectives
 from exporter.board import Board, Entry, Key
 from exporter.catalogue import by_name
 from exporter.collectors import Context, wire
 from exporter.collectors.refusals import Memory
 from exporter.exposition import render
 from exporter.model import Answer, CallFailed, Inventory, Reason, Refusal, Request, Result, Sample, Target
+from exporter.objectives import Objective
 from exporter.telemetry import State
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
@@ -74,6 +75,7 @@ class Plan:
     inventory_interval: float
     max_age: float
     max_series: int
+    objectives: tuple[Objective, ...] = ()
     with_agent_statuses: bool = False
     with_profile_queues: bool = True
 
@@ -134,6 +136,9 @@ class Watch:
         self._listed: float | None = None
         self._unlisted: CallFailed | None = None
         self._ready = asyncio.Event()
+        if target.alias:
+            # A name that is known is taken before anybody can learn that it is theirs too.
+            shared.names.setdefault(target.alias, target.key)
         for name, interval in plan.collectors().items():
             state = shared.states.setdefault((target.key, name), State(target, self._name(), name, interval))
             state.target, state.interval = target, interval
@@ -188,11 +193,16 @@ class Watch:
                 await work()
         except CallFailed as failure:
             self._failed(state, failure.reason, str(failure))
-        except TimeoutError:
-            self._failed(state, Reason.TIMEOUT, f"not done after {bound:g} s")
+        except TimeoutError as late:
+            told = str(late) or f"not done after {clock.monotonic() - begun:.0f} s"
+            self._failed(state, Reason.TIMEOUT, told)
+        except TooManySeries as too_many:
+            self._failed(state, Reason.INTERNAL, str(too_many))
         except Exception as fault:
-            log.exception("fault in the exporter", instance_alias=state.instance_alias, collector=name)
-            self._failed(state, Reason.INTERNAL, f"{type(fault).__name__}: {fault}")
+            error = f"{type(fault).__name__}: {fault}"
+            if state.error != error:
+                log.exception("fault in the exporter", instance_alias=state.instance_alias, collector=name)
+            self._failed(state, Reason.INTERNAL, error)
         else:
             self._succeeded(state, begun_wall)
         state.last_attempt = begun_wall
@@ -275,6 +285,8 @@ class Watch:
         """Take the name that the inventory gave, unless another target was first."""
         names, wanted = self.shared.names, self._wanted_name()
         for name in [name for name, owner in names.items() if owner == self.target.key and name != wanted]:
+            # Whoever takes the old name must not find our series under it.
+            self.shared.board.drop(self.target.key)
             del names[name]
         if names.setdefault(wanted, self.target.key) != self.target.key:
             self.shared.board.drop(self.target.key)
@@ -309,6 +321,10 @@ class Watch:
             carry=known.carries.get(job.name),
         )
         result = await job.collect(context)
+        if context.instance_alias != self._name():
+            # Named anew meanwhile: another target may own the old name by now.
+            await self._collect(job)
+            return
         since = begun if result.since is None else min(begun, result.since)
         await self._publish(job.name, result.samples, since + self.plan.max_age)
         known.carries[job.name] = result.carry
@@ -322,7 +338,7 @@ class Watch:
         else:
             chunks = render(samples, by_name)
         entry = Entry(chunks, expires)
-        if entry.series + self.shared.board.series_beside(key) > self.plan.max_series:
+        if entry.series + self.shared.board.series_beside(key, self.shared.clock.monotonic()) > self.plan.max_series:
             self.shared.states[key].dropped += entry.series
             raise TooManySeries(
                 f"{entry.series} series more than limits.max_series ({self.plan.max_series}) has room for"
@@ -337,8 +353,9 @@ class Watch:
             queues={i: queues[i] for i in wire.selected(queues, self.target.queues)},
             routing_profiles={i: profiles[i] for i in wire.selected(profiles, self.target.routing_profiles)},
         )
-        target = self.target
-        return tuple(mapping.information(shown, self._name(), target.instance_id, target.access.region))
+        target, name = self.target, self._name()
+        goals = objectives.samples(self.plan.objectives, name, shown.queues or {}, target.channels)
+        return (*mapping.information(shown, name, target.instance_id, target.access.region), *goals)
 
     def _refused(self, name: str, refusals: tuple[Refusal, ...]) -> None:
         """Say once what AWS refused while the rest carried on."""

@@ -6,7 +6,7 @@ idle queues too.
 
 from __future__ import annotations
 
-from exporter.catalogue.spec import Spec, Unit
+from exporter.catalogue.spec import QUEUE, Spec, Unit
 
 INFORMATION: tuple[Spec, ...] = (
     Spec(
@@ -45,5 +45,23 @@ INFORMATION: tuple[Spec, ...] = (
         labels=("instance_alias", "level"),
         unit=Unit.SECONDS,
         operation="GetCurrentMetricData",
+    ),
+    Spec(
+        name="amazon_connect_queue_service_level_threshold_seconds",
+        help=(
+            "Time within which contacts of this queue and channel should be answered, as the configuration's slo says "
+            "or its defaults. Rules join on it, so that sites differ in data and not in rules."
+        ),
+        labels=QUEUE,
+        unit=Unit.SECONDS,
+    ),
+    Spec(
+        name="amazon_connect_queue_service_level_target_ratio",
+        help=(
+            "Part of the contacts of this queue and channel that should be answered within the threshold, as the "
+            "configuration's slo says or its defaults. It is a goal, not a measurement."
+        ),
+        labels=QUEUE,
+        unit=Unit.PERCENT,
     ),
 )

@@ -26,12 +26,14 @@ async def ask_all(
     """
     memory.keep_only(planned)
     requests = [reduced for request in planned if (reduced := memory.reduce(request, monotonic())) is not None]
+    # Nothing left to ask is not nothing to tell: AWS is asked for all of it, and its refusal is the outcome.
+    requests = requests or list(planned)
     outcomes = await together([_attempt(ask, request) for request in requests])
     answers = [outcome for outcome in outcomes if isinstance(outcome, Answer)]
     refused = [(r, o) for r, o in zip(requests, outcomes, strict=True) if isinstance(o, CallFailed)]
     memory.answered(answer.request for answer in answers)
     if refused:
-        answers += await _salvage_all(ask, refused, bool(answers), memory, refresh, monotonic)
+        answers += await _salvage_all(ask, refused, answers, memory, refresh, monotonic)
     return answers
 
 
@@ -57,22 +59,26 @@ async def _attempt(ask: Ask, request: Request) -> Answer | CallFailed:
 async def _salvage_all(
     ask: Ask,
     refused: Sequence[tuple[Request, CallFailed]],
-    others_answered: bool,
+    others: Sequence[Answer],
     memory: Memory,
     refresh: Callable[[], Awaitable[Inventory]],
     monotonic: Callable[[], float],
 ) -> list[Answer]:
+    """`others` are the answers there are already."""
     answers: list[Answer] = []
     lost: list[tuple[Request, CallFailed]] = []
     known: Inventory | None = None
+    searched = {request.level for request, _ in refused if memory.searched(request.level, monotonic())}
     for request, failure in refused:
+        # A level that may not be seen at all would cost a search for each hundred of its queues.
+        in_vain = any(request.level == other.level for other, _ in lost) and not _at(request.level, answers, others)
+        if in_vain or request.level in searched:
+            lost.append((request, failure))
+            continue
         try:
-            if memory.searched(request.level, monotonic()):
-                raise failure
-            if known is None:
-                known = await refresh()
+            known = known or await refresh()
             # Ungrouped, AWS may simply not take channels alone: what the other levels were answered needs no search.
-            thorough = bool(request.groupings) or not (answers or others_answered)
+            thorough = bool(request.groupings) or not (answers or others)
             found, refusals = await _salvage_one(ask, request, failure, known, memory, thorough)
         except CallFailed as still:
             if not is_refusal(still):
@@ -83,9 +89,11 @@ async def _salvage_all(
         memory.answered(answer.request for answer in found)
         memory.remember(refusals, monotonic())
     for request, failure in lost:
-        partly = request.groupings and any(answer.request.level == request.level for answer in answers)
-        memory.remember(_all_of(request, failure) if partly else [_level(request, failure)], monotonic())
-    if lost and not answers and not others_answered:
+        if request.groupings and _at(request.level, answers, others):
+            memory.remember(_all_of(request, failure), monotonic())
+        elif request.level not in searched:
+            memory.remember([_level(request, failure)], monotonic())
+    if lost and not (answers or others):
         raise lost[0][1]
     return answers
 
@@ -97,8 +105,11 @@ async def _salvage_one(
     present = _still_there(request, known)
     if present is None:
         return [], []
-    if present != request and isinstance(outcome := await _attempt(ask, present), Answer):
-        return [outcome], []
+    if present != request:
+        outcome = await _attempt(ask, present)
+        if isinstance(outcome, Answer):
+            return [outcome], []
+        failure = outcome
     return await salvage(ask, present, failure, memory.suspects(), thorough)
 
 
@@ -107,6 +118,10 @@ def _still_there(request: Request, known: Inventory) -> Request | None:
     profiles = known.routing_profiles
     gone += [("routing_profile", p) for p in request.routing_profiles if profiles is not None and p not in profiles]
     return without(request, gone)
+
+
+def _at(level: str, *answers: Sequence[Answer]) -> bool:
+    return any(answer.request.level == level for some in answers for answer in some)
 
 
 def _level(request: Request, failure: CallFailed) -> Refusal:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 
 from exporter import mapping, windows
@@ -11,7 +11,8 @@ from exporter.catalogue import HISTORICAL
 from exporter.collectors import Context, metric_data, wire
 from exporter.collectors.asking import ask_all
 from exporter.collectors.metric_data import Cache
-from exporter.model import Answer, Inventory, Request, Result, Target
+from exporter.model import Answer, Inventory, Metric, Request, Result, Row, Target
+from exporter.objectives import Objective, objective
 from exporter.windows import Interval
 
 SPECS: mapping.Specs = {(spec.level, spec.api): spec for spec in HISTORICAL if spec.level is not None}
@@ -33,18 +34,43 @@ class Options:
     metrics: tuple[str, ...]
     thresholds: tuple[float, ...]
     interval: float
+    objectives: tuple[Objective, ...] = ()
 
 
 def plan(target: Target, inventory: Inventory, options: Options, now: float) -> Iterator[Request]:
     """The fewest requests that the API allows: all metrics in one, for each window, level and hundred queues."""
     queues = wire.selected(inventory.queues, target.queues)
+    thresholds = wanted_thresholds(options, inventory, queues, target.channels)
     for window, length in options.windows.items():
         span = windows.interval(window, length, now, target.timezone)
         if span is None or (inventory.queues and not queues):
             continue
-        for metrics in metric_data.metric_sets(options.metrics, options.thresholds):
+        for metrics in metric_data.metric_sets(options.metrics, thresholds):
             for level in options.levels:
                 yield from metric_data.requests(level, metrics, span, target, queues, window)
+
+
+def wanted_thresholds(
+    options: Options, inventory: Inventory, queues: Sequence[str], channels: Sequence[str]
+) -> tuple[float, ...]:
+    """The listed ones, and those of the objectives of these queues."""
+    named = inventory.queues or {}
+    goals = (objective(options.objectives, named[queue], channel) for queue in queues for channel in channels)
+    return tuple(dict.fromkeys((*options.thresholds, *sorted({goal.threshold for goal in goals if goal}))))
+
+
+def only_wanted(answer: Answer, options: Options, inventory: Inventory) -> Answer:
+    """The answer less service levels that nobody listed, but where the threshold is the queue's own objective."""
+    rows = tuple(replace(row, values=dict(_wanted(row, options, inventory))) for row in answer.rows)
+    return replace(answer, rows=rows)
+
+
+def _wanted(row: Row, options: Options, inventory: Inventory) -> Iterator[tuple[Metric, float | None]]:
+    queue, channel = row.dimensions.get("QUEUE", ""), row.dimensions.get("CHANNEL", "")
+    name = mapping.label_value("QUEUE", queue, inventory)
+    goal = objective(options.objectives, name, channel) if queue else None
+    listed = {None, *options.thresholds, goal.threshold if goal else None}
+    return ((metric, value) for metric, value in row.values.items() if metric.threshold in listed)
 
 
 def good_for(options: Options) -> float:
@@ -70,7 +96,10 @@ async def collect(context: Context, options: Options) -> Result:
         return await cache.ask(request, fetch, windows.reachable(span, now))
 
     planned = tuple(plan(context.target, context.inventory, options, now))
-    answers = await ask_all(ask, planned, context.memory, context.refresh, context.monotonic)
+    answers = [
+        only_wanted(answer, options, context.inventory)
+        for answer in await ask_all(ask, planned, context.memory, context.refresh, context.monotonic)
+    ]
     samples = mapping.rows_to_samples(answers, SPECS, context.instance_alias, context.inventory)
     return Result(
         mapping.without_doubles(samples),

@@ -7,7 +7,7 @@ while and then tried again.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any
@@ -37,7 +37,7 @@ otherwise cost a call for each of its queues. Metrics and channels are few, and 
 
 
 LEVEL_RETRY = 60.0
-"""Seconds after which a level that was refused whole is searched again, at most."""
+"""Seconds, at most, for which a level that was refused whole as invalid is not asked for."""
 
 
 @dataclass(slots=True)
@@ -67,11 +67,14 @@ class Memory:
         return whole is not None and monotonic < whole[1]
 
     def suspects(self) -> tuple[tuple[str, str], ...]:
-        return tuple({(kind, name): None for _, kind, name in self.refused})
+        """Elements of requests only: a whole level can not be left out of one."""
+        return tuple({(kind, name): None for _, kind, name in self.refused if kind in KINDS})
 
     def remember(self, refusals: Iterable[Refusal], monotonic: float) -> None:
         for refusal in refusals:
-            wait = min(LEVEL_RETRY, self.retry_after) if refusal.kind == "level" else self.retry_after
+            # What may not be seen or is not there is asked for all the time: only the search for parts of it waits.
+            soon = refusal.kind == "level" and refusal.reason is Reason.INVALID_REQUEST
+            wait = min(LEVEL_RETRY, self.retry_after) if soon else self.retry_after
             self.refused[refusal.level, refusal.kind, refusal.name] = (refusal, monotonic + wait)
 
     def answered(self, requests: Iterable[Request]) -> None:
@@ -98,7 +101,7 @@ async def salvage(
     ask: Ask,
     request: Request,
     failure: CallFailed,
-    suspects: Iterable[tuple[str, str]] = (),
+    suspects: Collection[tuple[str, str]] = (),
     thorough: bool = True,
 ) -> tuple[list[Answer], list[Refusal]]:
     """Answers to all of a refused request that AWS will answer, and what it will not.
@@ -107,15 +110,28 @@ async def salvage(
     again where no part is answered, and at once whatever is not a refusal (throttled, timeout, …).
     """
     search = _Search(ask, failure)
-    for guess in (tuple(suspects), *((suspect,) for suspect in USUAL_SUSPECTS)):
-        held = [key for key in guess if key[1] in names_of(request, key[0])]
+    present = [key for key in dict.fromkeys((*suspects, *USUAL_SUSPECTS)) if key[1] in names_of(request, key[0])]
+    usual = [key for key in present if key in USUAL_SUSPECTS]
+    # Several of the usual ones may be refused in one place, so all are tried together too.
+    for held in _each_once([key for key in present if key in suspects], *([key] for key in usual), present):
         reduced = without(request, held)
-        if held and reduced is not None and (answer := await search.probe(reduced)) is not None:
-            return await search.acquit(request, held, answer)
+        if reduced is not None and (answer := await search.probe(reduced)) is not None:
+            return await search.acquit(request, held, [answer], known_guilty=len(held) == 1)
     if not thorough:
         raise failure
-    kind, parts = await search.find(request)
-    return await search.narrow(kind, parts)
+    # Two kinds at fault hide each other, so what is doubtful stays out of the search.
+    without_doubt = without(request, present)
+    kind, parts = await search.find(without_doubt or request)
+    answers, refusals = await search.narrow(kind, parts)
+    rest = without(request, ((refusal.kind, refusal.name) for refusal in refusals))
+    if rest is None or without_doubt is None:
+        return answers, refusals
+    answers, more = await search.acquit(rest, present, answers)
+    return answers, refusals + more
+
+
+def _each_once(*guesses: list[tuple[str, str]]) -> list[list[tuple[str, str]]]:
+    return [guess for number, guess in enumerate(guesses) if guess and guess not in guesses[:number]]
 
 
 class _Search:
@@ -142,16 +158,18 @@ class _Search:
         return Refusal(level, kind, name, self._failure.reason, self._failure.message)
 
     async def acquit(
-        self, request: Request, suspects: list[tuple[str, str]], answer: Answer
+        self, request: Request, suspects: list[tuple[str, str]], answers: list[Answer], known_guilty: bool = False
     ) -> tuple[list[Answer], list[Refusal]]:
-        """Without all suspects there was an answer; take back each that does no harm."""
+        """Without all suspects there were answers; take back each that does no harm."""
         guilty = list(suspects)
-        for suspect in suspects if len(suspects) > 1 else ():
+        for suspect in () if known_guilty else suspects:
+            if self._left == 0:
+                break
             others = [key for key in guilty if key != suspect]
             widened = without(request, others)
             if widened is not None and (better := await self.probe(widened)) is not None:
-                answer, guilty = better, others
-        return [answer], [self.refusal(request.level, kind, name) for kind, name in guilty]
+                answers, guilty = [better], others
+        return answers, [self.refusal(request.level, kind, name) for kind, name in guilty]
 
     async def find(self, request: Request) -> tuple[str, list[tuple[Request, Answer | None]]]:
         """Cut by each kind in turn, ever finer, until some part is answered: then only that kind is at fault."""

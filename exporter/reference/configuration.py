@@ -24,6 +24,8 @@ KINDS: tuple[tuple[Any, str], ...] = (
     (kinds.Threshold, "whole number"),
     (kinds.PositiveNumber, "number"),
     (kinds.Share, "number"),
+    (kinds.Goal, "number"),
+    (kinds.Seconds, "duration"),
     (kinds.Text, "text"),
     (kinds.Region, "region"),
     (kinds.RoleArn, "ARN"),

@@ -161,7 +161,8 @@ def test_every_level_is_in_the_contract_s_table() -> None:
 
 def test_every_operation_is_one_of_the_api() -> None:
     assert {spec.operation for spec in ALL} - {""} <= set(connect().operation_names)
-    assert all((spec.operation == "") == (spec in OWN) for spec in ALL)
+    of_the_configuration = {spec for spec in INFORMATION if spec.name.startswith("amazon_connect_queue_service_level_")}
+    assert {spec for spec in ALL if not spec.operation} == {*OWN, *of_the_configuration}
 
 
 def test_no_family_name_stands_twice_and_each_is_found_by_it() -> None:
@@ -336,4 +337,6 @@ def test_information_metrics_are_those_of_the_contract() -> None:
         "queue_info": ("instance_alias", "queue", "queue_id"),
         "routing_profile_info": ("instance_alias", "routing_profile", "routing_profile_id"),
         "data_snapshot_timestamp_seconds": ("instance_alias", "level"),
+        "queue_service_level_threshold_seconds": ("instance_alias", "queue", "channel"),
+        "queue_service_level_target_ratio": ("instance_alias", "queue", "channel"),
     }
