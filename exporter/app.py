@@ -101,7 +101,7 @@ def _jobs(settings: Settings) -> Iterator[tuple[bool, Job]]:
             rounds=historical.rounds_per_hour(recent),
         ),
     )
-    sums = counters.Options(counters.metric_names(), on.counters.settle)
+    sums = counters.Options(counters.metric_names(on.historical.metrics), on.counters.settle)
     yield (
         on.counters.enabled,
         Job(

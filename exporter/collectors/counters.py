@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -11,6 +11,7 @@ from exporter.catalogue import COUNTERS
 from exporter.catalogue.spec import Level
 from exporter.collectors import Context, metric_data, wire
 from exporter.collectors.asking import ask_all
+from exporter.collectors.metric_data import Cache
 from exporter.model import Answer, Inventory, Metric, Request, Result, Sample, Target
 from exporter.windows import Interval, Period, Showing
 
@@ -37,9 +38,9 @@ class Counted:
     sums: Sums = field(default_factory=dict)
 
 
-def metric_names() -> tuple[str, ...]:
-    """Every sum but those that are only published where listed, which here is nowhere."""
-    return tuple(spec.api for spec in COUNTERS if not spec.only_if_listed)
+def metric_names(listed: Sequence[str]) -> tuple[str, ...]:
+    """Every sum, and of those that are only published where listed the ones that the recent windows list."""
+    return tuple(spec.api for spec in COUNTERS if not spec.only_if_listed or spec.api in listed)
 
 
 def plan(target: Target, inventory: Inventory, options: Options, span: Interval) -> Iterator[Request]:
@@ -64,8 +65,10 @@ async def collect(context: Context, options: Options) -> Result:
     span = Interval(period.anchor, period.end)
     planned = tuple(plan(context.target, context.inventory, options, span)) if period.end > period.anchor else ()
     if before is None or planned != before.asked:
-        ask = partial(metric_data.ask, context.pages, context.target)
+        cache = Cache(windows.MARK, context.monotonic, context.memory.answers)
+        ask = partial(cache.ask, fetch=partial(metric_data.ask, context.pages, context.target))
         answers = await ask_all(ask, planned, context.memory, context.refresh, context.monotonic)
+        cache.tidy()
         sums = highest(sums, answers)
     counted = Counted(period, planned, sums)
     return Result(

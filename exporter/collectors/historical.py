@@ -87,8 +87,7 @@ def rounds_per_hour(options: Options) -> float:
 async def collect(context: Context, options: Options) -> Result:
     """Windows that have moved, and those last asked for a while ago. Raises CallFailed."""
     now = context.now()
-    held = context.carry if isinstance(context.carry, dict) else {}
-    cache = Cache(good_for(options), context.monotonic, held)
+    cache = Cache(good_for(options), context.monotonic, context.memory.answers)
     fetch = partial(metric_data.ask, context.pages, context.target)
 
     async def ask(request: Request) -> Answer:
@@ -104,7 +103,6 @@ async def collect(context: Context, options: Options) -> Result:
     return Result(
         mapping.without_doubles(samples),
         context.memory.current(),
-        since=cache.since(),
+        since=cache.tidy(),
         again=windows.next_mark(context.now(), windows.SKEW + LAG),
-        carry=cache.used,
     )

@@ -60,26 +60,33 @@ async def ask(pages: Pages, target: Target, request: Request) -> Answer:
 
 @dataclass(slots=True)
 class Cache:
-    """Answers that are still good: a request that is the same, its interval too, is not asked again for a while."""
+    """Answers that are still good: a request that is the same, its interval too, is not asked again for a while.
+
+    `held` outlives the run, also one that fails: where the quota is short, each run gets a little further.
+    """
 
     good_for: float
     """Seconds."""
     monotonic: Callable[[], float]
-    held: Mapping[Request, tuple[float, Answer]] = field(default_factory=dict)
-    used: dict[Request, tuple[float, Answer]] = field(default_factory=dict)
+    held: dict[Request, tuple[float, Answer]]
+    used: set[Request] = field(default_factory=set)
 
-    async def ask(self, request: Request, fetch: Callable[[Request], Awaitable[Answer]], may_ask: bool) -> Answer:
+    async def ask(
+        self, request: Request, fetch: Callable[[Request], Awaitable[Answer]], may_ask: bool = True
+    ) -> Answer:
         """What is held while it is good, or while AWS may not be asked; else what `fetch` gets."""
-        asked, answer = self.held.get(request, (None, None))
-        if asked is None or answer is None or (may_ask and self.monotonic() - asked >= self.good_for):
+        held = self.held.get(request)
+        if may_ask and (held is None or self.monotonic() - held[0] >= self.good_for):
             asked = self.monotonic()
-            answer = await fetch(request) if may_ask else Answer(request, ())
-        self.used[request] = (asked, answer)
-        return answer
+            held = self.held[request] = (asked, await fetch(request))
+        self.used.add(request)
+        return held[1] if held else Answer(request, ())
 
-    def since(self) -> float | None:
-        """Monotonic seconds of the oldest answer in use."""
-        return min((asked for asked, _ in self.used.values()), default=None)
+    def tidy(self) -> float | None:
+        """Drop what was not used. Monotonic seconds of the oldest answer that was."""
+        for request in self.held.keys() - self.used:
+            del self.held[request]
+        return min((asked for asked, _ in self.held.values()), default=None)
 
 
 def _metric(metric: Metric) -> dict[str, Any]:

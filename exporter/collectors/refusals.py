@@ -47,6 +47,8 @@ class Memory:
     retry_after: float
     refused: dict[tuple[str, str, str], tuple[Refusal, float]] = field(default_factory=dict)
     """By (level, kind, name)."""
+    answers: dict[Request, tuple[float, Answer]] = field(default_factory=dict)
+    """What need not be asked again yet, with the monotonic seconds at which it was asked."""
 
     def reduce(self, request: Request, monotonic: float) -> Request | None:
         """The request less what is being left out; None where nothing is left to ask.
