@@ -83,7 +83,7 @@ async def _data(watch: Watch, known: Inventory, name: str, now: float) -> AsyncI
 
 
 def _failed(who: str, failure: CallFailed) -> Line:
-    told = f"{failure.code}: {failure.message}" if failure.code else failure.message
+    told = ": ".join(part for part in (failure.code, failure.message) if part)
     if failure.reason is Reason.ACCESS_DENIED:
         return Line(f"{who}: not allowed: connect:{failure.operation} ({told})", False)
     return Line(f"{who}: {failure.operation}: {failure.reason.value} ({told}). {HINTS[failure.reason]}", False)
@@ -108,8 +108,9 @@ def _calls(plan: Plan, target: Target, known: Inventory, now: float) -> Iterator
 
 def _spending(bucket: tuple[str, str, str], low: float, high: float, allowed: float) -> Line:
     account, region, operation = bucket
-    span = f"{low:.4g}" if f"{low:.4g}" == f"{high:.4g}" else f"{low:.4g} to {high:.4g}"
-    told = f"{account} {region} {operation}: {span} calls a minute, of {allowed:.4g} that aws.quota_share allows"
+    least, most, limit = (f"{round(number, 1 if number >= 10 else 3):.12g}" for number in (low, high, allowed))
+    span = least if least == most else f"{least} to {most}"
+    told = f"{account} {region} {operation}: {span} calls a minute, of {limit} that aws.quota_share allows"
     if low > allowed:
         return Line(f"{told}: too many; lengthen the interval or select fewer queues", False)
     return Line(told)

@@ -21,7 +21,7 @@ from exporter.web.server import bind
 
 PROGRAM = "amazon-connect-exporter"
 DEFAULT = "run"
-REVISION = os.environ.get("AMAZON_CONNECT_EXPORTER_REVISION", "")
+REVISION = os.environ.get("EXPORTER_REVISION", "")
 
 Command = Callable[[argparse.Namespace], int]
 

@@ -40,8 +40,8 @@ class UnreadableError(ValueError):
         self.lines = lines
 
 
-def read_file(path: Path | str) -> dict[str, Tree]:
-    """The tree of a file; an empty file is an empty mapping. Raises ConfigError."""
+def read_file(path: Path | str, such_as: str = "instances:") -> dict[str, Tree]:
+    """The tree of a file; an empty file is an empty mapping. Raises ConfigError. `such_as`: one of the file's keys."""
     try:
         tree = parse_yaml(_text(path))
     except UnreadableError as problem:
@@ -49,7 +49,7 @@ def read_file(path: Path | str) -> dict[str, Tree]:
     if tree is None:
         return {}
     if not isinstance(tree, dict):
-        raise ConfigError([f"{path}: must be a mapping: `instances:` and other keys, each with its value"])
+        raise ConfigError([f"{path}: must be a mapping: `{such_as}` and other keys, each with its value"])
     return tree
 
 

@@ -6,7 +6,7 @@ between them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from zoneinfo import ZoneInfo
@@ -16,6 +16,10 @@ DAY = 86400.0
 HALF_DAY = DAY / 2
 SKEW = 60.0
 """Seconds by which this machine's clock may differ from AWS's without a rule being broken."""
+TURN = 60.0
+"""Seconds that a request may wait for its turn before it reaches AWS."""
+REACH = DAY - SKEW - TURN
+"""How far back, in seconds, AWS surely still answers for."""
 SHOWN = 150.0
 """Seconds that a period's last value, and the zero after it, stand on the page: more than one scrape sees them."""
 TODAY = "today"
@@ -52,7 +56,7 @@ def midnight(now: float, zone: str) -> float:
 
 def reachable(span: Interval, now: float) -> bool:
     """Whether AWS surely still answers for it: the last hour of a day of 25 hours can not have its first."""
-    return span.start >= now - DAY + SKEW and span.end - span.start < DAY
+    return span.start >= now - REACH and span.end - span.start < DAY
 
 
 def next_mark(now: float, lag: float) -> float:
@@ -81,14 +85,16 @@ class Period:
 def period(before: Period | None, now: float, monotonic: float, settle: float) -> Period:
     """What the counters are to show next, after `before` was shown.
 
-    Up to `settle` seconds ago every contact is complete. When a period of 12 hours is over, its last value is shown
-    for 150 s, then 0 for 150 s, so that Prometheus misses neither the end of the old nor the reset. A process that has
-    just begun (`before` is None) goes by the clock alone; one that could not read AWS meanwhile catches up.
+    Up to `settle` seconds ago every contact is complete; that is at least what clocks may differ by. When a period of
+    12 hours is over, its last value is shown for 150 s, then 0 for 150 s, so that Prometheus misses neither the end of
+    the old nor the reset. A process that has just begun (`before` is None) goes by the clock alone; one that could not
+    read AWS meanwhile catches up.
     """
-    end = floor(now - settle, MARK)
+    settled = now - max(settle, SKEW)
+    end = floor(settled, MARK)
     anchor = floor(end, HALF_DAY)
     if before is None:
-        return _first(anchor, end, now - settle - anchor, monotonic)
+        return _first(anchor, end, settled - anchor, monotonic)
     if before.showing is not Showing.PRESENT and (monotonic < before.until or end < before.anchor + MARK):
         return before
     if before.showing is Showing.FINAL:
@@ -109,7 +115,7 @@ def _first(anchor: float, end: float, since_anchor: float, monotonic: float) -> 
 
 def _close(anchor: float, now: float, monotonic: float) -> Period:
     """The last value of a period that is over; or, out of AWS's reach, a zero before the first that is within it."""
-    oldest = floor(now - DAY + SKEW, HALF_DAY) + HALF_DAY
+    oldest = -floor(REACH - now, HALF_DAY)
     if oldest > anchor:
         return _zero(oldest, monotonic)
     return Period(anchor, anchor + HALF_DAY, Showing.FINAL, monotonic + SHOWN)
@@ -121,6 +127,13 @@ def _zero(anchor: float, monotonic: float) -> Period:
 
 def lasting(showing: Period, now: float, monotonic: float, settle: float) -> float:
     """Seconds for which a period is to be shown as it is."""
+    settle = max(settle, SKEW)
     if showing.showing is Showing.PRESENT:
         return next_mark(now, settle % MARK)
-    return max(0.0, showing.until - monotonic)
+    # A clock that was set back meanwhile: nothing new can be shown before it is past the first mark again.
+    return max(showing.until - monotonic, showing.anchor + MARK + settle - now, 0.0)
+
+
+def shown_since(showing: Period, seconds: float) -> Period:
+    """The same, but on the page only `seconds` after it was decided: it stays there for as much longer."""
+    return showing if showing.showing is Showing.PRESENT else replace(showing, until=showing.until + seconds)

@@ -171,16 +171,16 @@ class Gateway:
         call = _Call(
             access, service, operation, params, account_id, quota, quota_share, access if scope is None else scope
         )
-        for _ in range(_CHAINS - 1):
+        for _ in range(_CHAINS):
             pages: list[dict[str, Any]] = []
             try:
-                await self._chain(call, key, max_pages, pages)
+                return await self._chain(call, key, max_pages, pages)
             except CallFailed as failure:
                 if failure.reason is not Reason.INVALID_REQUEST or not pages:
                     raise
-            else:
-                return pages
-        return await self._chain(call, key, max_pages, [])
+                refused = failure
+        # Not INVALID_REQUEST: what was asked for is right, as its first page was answered.
+        raise call.failed(Reason.BAD_RESPONSE, refused.code, f"NextToken refused: {refused.message}")
 
     async def identity(self, access: Access, *, scope: Hashable = None) -> tuple[str, str]:
         """(account id, ARN) of whoever these credentials are, as STS says. CallFailed as `call`."""

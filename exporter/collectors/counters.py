@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -62,14 +63,20 @@ async def collect(context: Context, options: Options) -> Result:
     now, monotonic = context.now(), context.monotonic()
     period = windows.period(before.period if before else None, now, monotonic, options.settle)
     sums = inherited(before, period)
-    span = Interval(period.anchor, period.end)
-    planned = tuple(plan(context.target, context.inventory, options, span)) if period.end > period.anchor else ()
+    planned = before.asked if before else ()
+    if before is None or period.showing is not Showing.ZERO:
+        planned = tuple(plan(context.target, context.inventory, options, asked_for(period)))
     if before is None or planned != before.asked:
         cache = Cache(windows.MARK, context.monotonic, context.memory.answers)
         ask = partial(cache.ask, fetch=partial(metric_data.ask, context.pages, context.target))
         answers = await ask_all(ask, planned, context.memory, context.refresh, context.monotonic)
         cache.tidy()
         sums = highest(sums, answers)
+    if period.showing is Showing.ZERO:
+        sums = dict.fromkeys(sums, 0.0)
+    if before is None or period != before.period:
+        # It is on the page from now on, however long AWS took.
+        period = windows.shown_since(period, context.monotonic() - monotonic)
     counted = Counted(period, planned, sums)
     return Result(
         mapping.without_doubles(samples(counted, context, options)),
@@ -77,6 +84,12 @@ async def collect(context: Context, options: Options) -> Result:
         again=windows.lasting(period, context.now(), context.monotonic(), options.settle),
         carry=counted,
     )
+
+
+def asked_for(period: Period) -> Interval:
+    """The interval whose sums a period needs; a zero, those before it: they tell which series there are."""
+    start = period.anchor - windows.HALF_DAY if period.showing is Showing.ZERO else period.anchor
+    return Interval(start, period.end)
 
 
 def inherited(before: Counted | None, period: Period) -> Sums:
@@ -95,7 +108,7 @@ def highest(sums: Sums, answers: list[Answer]) -> Sums:
         for row in answer.rows:
             queue, channel = row.dimensions.get("QUEUE"), row.dimensions.get("CHANNEL")
             for metric, value in row.values.items():
-                if queue and channel and value is not None and metric.name in NAMES:
+                if queue and channel and metric.name in NAMES and value is not None and math.isfinite(value):
                     key = (queue, channel, metric.name)
                     grown[key] = max(value, grown.get(key, 0.0))
     return grown
@@ -106,12 +119,10 @@ def samples(counted: Counted, context: Context, options: Options) -> Iterator[Sa
     inventory, period = context.inventory, counted.period
     refused = {refusal.name for refusal in context.memory.current()}
     queues = set(wire.selected(inventory.queues, context.target.queues)) - refused
-    idle = [pair for pair in inventory.served or () if pair[0] in queues and pair[1] in context.target.channels]
-    sums: dict[tuple[str, str, str], float] = {(q, c, name): 0.0 for q, c in idle for name in options.metrics}
-    sums |= {key: value for key, value in counted.sums.items() if key[0] in queues}
+    channels = set(context.target.channels) - refused
+    idle = {(queue, channel, name): 0.0 for queue, channel in inventory.served or () for name in options.metrics}
+    sums: Sums = {**idle, **counted.sums}
     for (queue, channel, name), value in sorted(sums.items()):
-        if name in refused or channel in refused:
-            continue
-        labels = (context.instance_alias, mapping.label_value("QUEUE", queue, inventory), channel)
-        shown = 0.0 if period.showing is Showing.ZERO else value
-        yield Sample(NAMES[name], labels, shown, created=period.anchor)
+        if queue in queues and channel in channels and name not in refused:
+            labels = (context.instance_alias, mapping.label_value("QUEUE", queue, inventory), channel)
+            yield Sample(NAMES[name], labels, value, created=period.anchor)

@@ -80,8 +80,10 @@ def good_for(options: Options) -> float:
 
 def rounds_per_hour(options: Options) -> float:
     """How often every window is asked for: when it moves, and now and then between two marks."""
+    if options.interval > windows.MARK:
+        return 3600 / options.interval
     runs = -(-good_for(options) // options.interval) * options.interval
-    return 3600 / windows.MARK * max(1.0, windows.MARK // runs)
+    return 3600 / windows.MARK * -(-windows.MARK // runs)
 
 
 async def collect(context: Context, options: Options) -> Result:
@@ -104,5 +106,5 @@ async def collect(context: Context, options: Options) -> Result:
         mapping.without_doubles(samples),
         context.memory.current(),
         since=cache.tidy(),
-        again=windows.next_mark(context.now(), windows.SKEW + LAG),
+        again=windows.next_mark(context.now(), windows.SKEW + LAG) if options.interval <= windows.MARK else None,
     )

@@ -121,12 +121,17 @@ async def salvage(
             return await search.acquit(request, held, [answer], known_guilty=len(held) == 1)
     if not thorough:
         raise failure
-    # Two kinds at fault hide each other, so what is doubtful stays out of the search.
+    # Two kinds at fault hide each other, so what is doubtful stays out of the search, unless nothing else is good.
     without_doubt = without(request, present)
-    kind, parts = await search.find(without_doubt or request)
-    answers, refusals = await search.narrow(kind, parts)
+    found = await search.find(without_doubt) if without_doubt is not None else None
+    if found is None and any(kind in search.kinds() for kind, _ in present):
+        present = []
+        found = await search.find(request)
+    if found is None:
+        raise failure
+    answers, refusals = await search.narrow(*found)
     rest = without(request, ((refusal.kind, refusal.name) for refusal in refusals))
-    if rest is None or without_doubt is None:
+    if rest is None:
         return answers, refusals
     answers, more = await search.acquit(rest, present, answers)
     return answers, refusals + more
@@ -143,9 +148,12 @@ class _Search:
         self._ask = ask
         self._failure = failure
         self._left = MOST_PROBES
+        self._refused: set[Request] = set()
 
     async def probe(self, request: Request) -> Answer | None:
         """The answer, or None for a refusal."""
+        if request in self._refused:
+            return None
         if self._left == 0:
             raise self._failure
         self._left -= 1
@@ -154,6 +162,7 @@ class _Search:
         except CallFailed as failure:
             if not is_refusal(failure):
                 raise
+            self._refused.add(request)
             return None
 
     def refusal(self, level: str, kind: str, name: str) -> Refusal:
@@ -173,16 +182,16 @@ class _Search:
                 answers, guilty = [better], others
         return answers, [self.refusal(request.level, kind, name) for kind, name in guilty]
 
-    async def find(self, request: Request) -> tuple[str, list[tuple[Request, Answer | None]]]:
+    async def find(self, request: Request) -> tuple[str, list[tuple[Request, Answer | None]]] | None:
         """Cut by each kind in turn, ever finer, until some part is answered: then only that kind is at fault."""
         depth = 1
-        while cuts := [(kind, parts) for kind in self._kinds() if (parts := list(_cut(request, kind, depth)))]:
+        while cuts := [(kind, parts) for kind in self.kinds() if (parts := list(_cut(request, kind, depth)))]:
             for kind, parts in cuts:
                 outcomes = [(part, await self.probe(part)) for part in parts]
                 if any(answer is not None for _, answer in outcomes):
                     return kind, outcomes
             depth += 1
-        raise self._failure
+        return None
 
     async def narrow(
         self, kind: str, outcomes: list[tuple[Request, Answer | None]]
@@ -200,7 +209,7 @@ class _Search:
                 outcomes += [(half, await self.probe(half)) for half in _cut(part, kind, 1)]
         return answers, refusals
 
-    def _kinds(self) -> tuple[str, ...]:
+    def kinds(self) -> tuple[str, ...]:
         # What may not be seen or is not there is named by a filter; only an invalid request can be a metric's fault.
         if self._failure.reason is Reason.INVALID_REQUEST:
             return ("metric", "queue", "routing_profile", "channel")
