@@ -7,6 +7,7 @@ counted, said once, and the last whole result stays on the board until it is too
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field, replace
@@ -136,6 +137,7 @@ class Watch:
         self._listed: float | None = None
         self._unlisted: CallFailed | None = None
         self._ready = asyncio.Event()
+        self._nudges: dict[str, asyncio.Event] = {}
         if target.alias:
             # A name that is known is taken before anybody can learn that it is theirs too.
             shared.names.setdefault(target.alias, target.key)
@@ -178,7 +180,15 @@ class Watch:
                 due += interval
             state = self.shared.states[self.target.key, name]
             sooner = self._known.again.get(name, interval) if state.success else RETRY
-            await asyncio.sleep(min(due - monotonic(), sooner))
+            await self._sleep(name, min(due - monotonic(), sooner))
+
+    async def _sleep(self, name: str, seconds: float) -> None:
+        """So long, or until somebody nudges."""
+        nudge = self._nudges.setdefault(name, asyncio.Event())
+        nudge.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await nudge.wait()
 
     async def _attempt(
         self, name: str, interval: float, work: Callable[[], Awaitable[None]], bounded: bool = True
@@ -297,7 +307,12 @@ class Watch:
     async def _refresh_served(self) -> None:
         """Slow: what is known already is used meanwhile."""
         profiles = self._usable().routing_profiles or {}
+        before = dict(self._known.served)
         failures = await inventories.serve(self.api.pages, self.target, profiles, self._known.served)
+        if self._known.served != before:
+            # What is served is filled with zeros: at once, not a whole interval later.
+            for job in self.plan.jobs:
+                self._nudges.setdefault(job.name, asyncio.Event()).set()
         if failures:
             raise failures[0]
 
