@@ -58,6 +58,13 @@ class Engine:
         finally:
             self._tasks.clear()
 
+    def inherit(self, before: Engine) -> None:
+        """Watch what the engine before had found, until the places have been looked at anew."""
+        for place, discovery in self.discovery.items():
+            if (found := before.discovery.get(place)) is not None:
+                discovery.targets, discovery.errors = found.targets, found.errors
+        self._settle(None)
+
     async def look(self) -> None:
         """Find the targets, one time; collect nothing."""
         for place in self.places:
@@ -108,8 +115,8 @@ class Engine:
         for key, target in targets.items():
             if key not in self.watches:
                 self.watches[key] = Watch(target, self.plan, self._api_of(target), self.shared, self._chance)
-                if group is not None:
-                    self._tasks[key] = group.create_task(self.watches[key].run())
+            if group is not None and key not in self._tasks:
+                self._tasks[key] = group.create_task(self.watches[key].run())
         self.shared.changed.set()
 
     def _forget_all_but(self, targets: Mapping[tuple[str, str], Any]) -> None:
@@ -132,12 +139,14 @@ class Engine:
     async def _look(self, place: Found) -> None:
         """A failure keeps what was found before."""
         discovery = self.discovery[place.place]
+        discovery.failure = None
         try:
             targets = await place.seek()
         except CallFailed as failure:
             if discovery.success is not False or discovery.error != str(failure):
                 log.warning("discovery failed", region=place.place[1], reason=failure.reason.value, error=str(failure))
             discovery.success, discovery.error = False, str(failure)
+            discovery.failure = failure.with_traceback(None)
             discovery.errors[failure.reason] += 1
         except Exception as fault:
             error = f"{type(fault).__name__}: {fault}"
@@ -153,6 +162,7 @@ class Engine:
     def _say_doubles(self, discovery: Discovery, targets: list[Target]) -> None:
         """The first that has a name keeps it."""
         others = {t.alias: t.key for t in self.targets().values() if t.alias and t not in discovery.targets}
-        for target in targets:
-            if others.setdefault(target.alias or target.instance_id, target.key) != target.key:
-                log.warning("instance left out, its alias is taken", alias=target.alias, instance_id=target.instance_id)
+        left_out = {t.key: t for t in targets if others.setdefault(t.alias or t.instance_id, t.key) != t.key}
+        for target in [target for key, target in left_out.items() if key not in discovery.left_out]:
+            log.warning("instance left out, its alias is taken", alias=target.alias, instance_id=target.instance_id)
+        discovery.left_out = frozenset(left_out)

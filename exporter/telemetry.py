@@ -15,7 +15,7 @@ import prometheus_client
 from exporter import __version__
 from exporter.catalogue import by_name
 from exporter.exposition import Family, client_family
-from exporter.model import Reason, Refusal, Sample, Target
+from exporter.model import CallFailed, Reason, Refusal, Sample, Target
 
 PREFIX = "amazon_connect_exporter_"
 
@@ -50,10 +50,14 @@ class Discovery:
     success: bool | None = None
     """None: not tried yet."""
     error: str = ""
+    failure: CallFailed | None = None
+    """What AWS said, where the last look failed for that."""
     errors: Tally[Reason] = field(default_factory=Tally)
     last_success: float | None = None
     """Unix seconds."""
     targets: tuple[Target, ...] = ()
+    left_out: frozenset[tuple[str, str]] = frozenset()
+    """Keys of those whose alias another instance has."""
 
 
 class Telemetry:

@@ -62,8 +62,8 @@ class Job:
     """What one run asks for at a moment (unix seconds), as far as the inventory tells."""
     ask: Callable[[inventories.Pages, Target, Request], Awaitable[Answer]]
     operation: str
-    by_profile: bool = False
-    """Whether its filters also name routing profiles."""
+    resources: tuple[str, ...] = ("queue",)
+    """What AWS judges its calls by, which is what their filters name: queue, routing_profile, or instance for none."""
     rounds: float | None = None
     """How often in an hour it asks AWS at all; None: whenever it runs."""
 
@@ -174,21 +174,18 @@ class Watch:
         monotonic = self.shared.clock.monotonic
         await asyncio.sleep(self._chance.uniform(0.0, min(1.0, interval / 10)))
         due = monotonic() + self._chance.uniform(0.5, 1.0) * interval
+        nudge = self._nudges.setdefault(name, asyncio.Event())
         while True:
+            # A nudge in the midst of a run is about something that this run may have missed.
+            nudge.clear()
             await self._attempt(name, interval, work, bounded=name != PROFILE_QUEUES)
             while due <= monotonic():
                 due += interval
             state = self.shared.states[self.target.key, name]
             sooner = self._known.again.get(name, interval) if state.success else RETRY
-            await self._sleep(name, min(due - monotonic(), sooner))
-
-    async def _sleep(self, name: str, seconds: float) -> None:
-        """So long, or until somebody nudges."""
-        nudge = self._nudges.setdefault(name, asyncio.Event())
-        nudge.clear()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await nudge.wait()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(min(due - monotonic(), sooner)):
+                    await nudge.wait()
 
     async def _attempt(
         self, name: str, interval: float, work: Callable[[], Awaitable[None]], bounded: bool = True
