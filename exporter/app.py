@@ -37,8 +37,9 @@ from exporter.telemetry import (
     quota_samples,
     state_samples,
 )
-from exporter.watch import Api, Clock, Job, Plan, Shared
+from exporter.watch import RETRY, Api, Clock, Job, Plan, Shared
 from exporter.web.app import Page, build_app
+from exporter.web.guard import Guard
 from exporter.web.page import Reload, Status
 from exporter.web.server import serve
 from exporter.windows import MARK, TODAY
@@ -78,7 +79,7 @@ def _jobs(settings: Settings) -> Iterator[tuple[bool, Job]]:
             requests=lambda target, known, _: current.plan(target, known, now),
             ask=current.ask,
             operation=current.OPERATION,
-            by_profile="routing_profile" in on.current.levels,
+            resources=current.resources(now),
         ),
     )
     recent = historical.Options(
@@ -179,26 +180,43 @@ class App:
         """A new engine for new settings; what is known, and the levels of the quotas, stay."""
         self.settings = settings
         self.loaded = self.clock.time()
-        found = self.engine.discovery
-        self.engine = self._engine(settings)
-        for place, discovery in self.engine.discovery.items():
-            if place in found:
-                self.engine.discovery[place].targets = found[place].targets
-                discovery.errors = found[place].errors
+        before, self.engine = self.engine, self._engine(settings)
+        self.engine.inherit(before)
 
     async def identify(self) -> None:
-        """Ask AWS, once for each access, who it takes us for; for the log and the status page only."""
-        for access in {target.access for target in self.engine.targets().values()} - self.identities.keys():
-            # Where Connect has an endpoint of its own, the public one of STS may be out of reach.
-            if access.endpoint_url and not os.environ.get("AWS_ENDPOINT_URL_STS"):
-                continue
-            try:
-                _, arn = await self.gateway.identity(access)
-            except CallFailed as failure:
-                log.debug("caller identity unknown", region=access.region, reason=failure.reason.value)
-            else:
-                self.identities[access] = arn
-                log.info("calling AWS as", identity=arn, region=access.region)
+        """Ask AWS, until it has said so, for each access who it takes us for; for the log and the status page only."""
+        await asyncio.gather(*(self._identify(access) for access in self._unidentified()))
+
+    async def keep_identifying(self) -> None:
+        """Until everybody is known: a role that was denied may be granted."""
+        while self._unidentified():
+            await self.identify()
+            await asyncio.sleep(RETRY)
+
+    def _unidentified(self) -> set[Access]:
+        accesses = {target.access for target in self.engine.targets().values()}
+        for block in self.settings.discovery:
+            accesses |= {discovery_access(block, self.settings, region) for region in block.regions}
+        # Where Connect has an endpoint of its own, the public one of STS may be out of reach.
+        public = not os.environ.get("AWS_ENDPOINT_URL_STS")
+        return {a for a in accesses if not (a.endpoint_url and public)} - self.identities.keys()
+
+    async def _identify(self, access: Access) -> None:
+        try:
+            account, arn = await self.gateway.identity(access)
+        except CallFailed as failure:
+            log.debug("caller identity unknown", region=access.region, reason=failure.reason.value)
+            return
+        self.identities[access] = arn
+        log.info("calling AWS as", identity=arn, region=access.region)
+        for target in self.engine.targets().values():
+            if target.access == access and target.account_id not in (None, account):
+                log.warning(
+                    "calling AWS as somebody of another account than the instance's",
+                    identity=arn,
+                    account_id=account,
+                    instance=target.arn,
+                )
 
     def _warnings(self) -> Iterator[str]:
         for (block, region), discovery in self.engine.discovery.items():
@@ -229,8 +247,15 @@ class App:
         share, quotas = discovery_quotas(block, settings)
 
         async def pages(operation: str, params: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
-            quota = quotas.get(operation)
-            return await self.gateway.pages(access, operation, params, key=key, quota=quota, quota_share=share)
+            return await self.gateway.pages(
+                access,
+                operation,
+                params,
+                key=key,
+                account_id=self._account(access),
+                quota=quotas.get(operation),
+                quota_share=share,
+            )
 
         wanted = names(block.aliases)
         return [
@@ -239,13 +264,17 @@ class App:
             if is_meant(alias or identity, wanted) and serves(settings.shard, identity)
         ]
 
+    def _account(self, access: Access) -> str:
+        """The account that is called with this access, where it is known before any answer: quotas are an account's."""
+        return inventory.account_of(access.role_arn or self.identities.get(access, ""))
+
     def _api_of(self, target: Target) -> Api:
         """The two ways of asking AWS about one target; its account is known once its ARN is."""
 
         def common(operation: str) -> dict[str, Any]:
             known = self.shared.known.get(target.key)
             quota: Quota | None = target.quotas.get(operation)
-            account = target.account_id or (known.inventory.account_id if known else "")
+            account = target.account_id or (known.inventory.account_id if known else "") or self._account(target.access)
             return {"account_id": account, "quota": quota, "quota_share": target.quota_share, "scope": target.key}
 
         async def call(operation: str, params: Mapping[str, Any]) -> dict[str, Any]:
@@ -260,31 +289,40 @@ class App:
 class Daemon:
     """The exporter as a service: an App, a web server around it, reloads and an end."""
 
-    def __init__(self, app: App, load: Callable[[], Settings]) -> None:
+    def __init__(self, app: App, load: Callable[[], Settings], guard: Guard | None = None) -> None:
+        """`guard`: TLS and users; None: plain HTTP, open to everybody."""
         self.app = app
         self._load = load
+        self._guard = guard or Guard()
         self._stopping = asyncio.Event()
         self._reload = asyncio.Event()
+        self._hung_up = asyncio.Event()
         self._reloading = asyncio.Lock()
 
-    async def run(self, sock: socket.socket, ready: Callable[[], None] | None = None) -> None:
-        """Until SIGTERM or SIGINT; scrapes that run then are finished."""
+    async def run(self, sock: socket.socket, ready: Callable[[], None] | None = None) -> bool:
+        """Until SIGTERM or SIGINT; scrapes that run then are finished. False where a fault ended it."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stop)
-        loop.add_signal_handler(signal.SIGHUP, lambda: loop.create_task(self.reload()))
+        loop.add_signal_handler(signal.SIGHUP, self._hung_up.set)
         background = [
             asyncio.create_task(self._engines(), name="engines"),
             asyncio.create_task(self.app.publisher.run(), name="publisher"),
+            asyncio.create_task(self._reload_when_hung_up(), name="reload"),
         ]
-        web = asyncio.create_task(serve(build_app(self), sock, self._stopping, ready), name="web")
+        web = asyncio.create_task(self._web(sock, ready), name="web")
         try:
             await asyncio.wait({web, *background}, return_when=asyncio.FIRST_COMPLETED)
+            asked_to = self._stopping.is_set()
             self._stopping.set()
             await web
+            return asked_to
         finally:
             await _ended(background)
             self.app.gateway.close()
+
+    async def _web(self, sock: socket.socket, ready: Callable[[], None] | None) -> None:
+        await serve(build_app(self, guard=self._guard), sock, self._stopping, ready, self._guard)
 
     def stop(self) -> None:
         log.info("stopping")
@@ -326,6 +364,8 @@ class Daemon:
                 return list(error.faults)
             if settings.web.listen_address != self.app.settings.web.listen_address:
                 log.warning("a new web.listen_address takes a restart", address=settings.web.listen_address)
+            if settings.web.config_file != self.app.settings.web.config_file:
+                log.warning("a new web.config_file takes a restart", file=settings.web.config_file)
             logs.configure(settings.log.level, settings.log.format)
             self.app.last_reload = Reload(True, now)
             self.app.adopt(settings)
@@ -333,13 +373,19 @@ class Daemon:
             log.info("configuration reloaded")
             return []
 
+    async def _reload_when_hung_up(self) -> None:
+        while True:
+            await self._hung_up.wait()
+            self._hung_up.clear()
+            await self.reload()
+
     async def _engines(self) -> None:
         """One engine after the other: the old one has ended before the new one begins."""
         while True:
             self._reload.clear()
             running = [
                 asyncio.create_task(self.app.engine.run(), name="engine"),
-                asyncio.create_task(self.app.identify()),
+                asyncio.create_task(self.app.keep_identifying(), name="identities"),
             ]
             reload = asyncio.create_task(self._reload.wait())
             try:

@@ -16,7 +16,8 @@ from typing import Any
 from exporter import __version__, check, demo, logs, policy, reference
 from exporter.app import App, Daemon, plan_of
 from exporter.settings import ConfigError, Settings, load
-from exporter.targets import targets
+from exporter.targets import discovery_access, targets
+from exporter.web import guard
 from exporter.web.server import bind
 
 PROGRAM = "amazon-connect-exporter"
@@ -48,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def run(options: argparse.Namespace) -> int:
     """The daemon."""
-    read = partial(_load, options)
+    read = partial(_checked, partial(_load, options))
     settings = read()
     _logs(settings)
     return serve(settings, read, config_path=options.config or "")
@@ -58,17 +59,19 @@ def serve(
     settings: Settings, read: Callable[[], Settings], config_path: str = "", ready: Callable[[str], None] | None = None
 ) -> int:
     """Listen, then collect until a signal comes."""
+    door = guard.Guard(settings.web.config_file)
     sock = _bind(settings.web.listen_address)
     app = App(settings, revision=REVISION, config_path=config_path, freeze=True)
-    url = _url(sock)
+    url = _url(sock, "https" if door.tls else "http")
     logs.get_logger(__name__).info("listening", url=url, version=__version__)
-    asyncio.run(Daemon(app, read).run(sock, partial(ready, url) if ready else None))
-    return 0
+    door.announce()
+    well = asyncio.run(Daemon(app, read, door).run(sock, partial(ready, url) if ready else None))
+    return 0 if well else 1
 
 
 def check_command(options: argparse.Namespace) -> int:
     """Validate; with --live, ask AWS."""
-    settings = _load(options)
+    settings = _checked(partial(_load, options))
     _logs(settings)
     source = options.config or "the environment"
     print(
@@ -114,7 +117,7 @@ def demo_command(options: argparse.Namespace) -> int:
     with demo.contact_centre(options.seed, options.instances, options.queues, _say) as simulator:
         demo.use_only_the_simulator(simulator.url)
         overrides = _overrides(options, {"web.listen_address": "127.0.0.1:10042"})
-        read = partial(load, None, demo.environment(simulator.url), overrides)
+        read = partial(_checked, partial(load, None, demo.environment(simulator.url), overrides))
         settings = read()
         _logs(settings)
 
@@ -143,13 +146,11 @@ def metrics(options: argparse.Namespace) -> int:
 
 
 def iam_policy(options: argparse.Namespace) -> int:
-    """The policy document."""
+    """The policy document, or one for each account."""
     settings = _load(options)
-    places = []
-    for block in settings.discovery:
-        account = (block.role_arn or settings.aws.role_arn or "::::").split(":")[4] or "*"
-        places += [policy.Place(account, region) for region in block.regions]
-    print(json.dumps(policy.document(targets(settings), places, plan_of(settings)), indent=2))
+    places = [discovery_access(block, settings, region) for block in settings.discovery for region in block.regions]
+    documents = policy.documents(targets(settings), places, plan_of(settings))
+    print(json.dumps(documents if len(documents) > 1 else next(iter(documents.values())), indent=2))
     return 0
 
 
@@ -215,6 +216,13 @@ def _load(options: argparse.Namespace) -> Settings:
     return load(path, os.environ, _overrides(options))
 
 
+def _checked(read: Callable[[], Settings]) -> Settings:
+    """The settings, and the web configuration file that they name looked through."""
+    settings = read()
+    guard.check(settings.web.config_file)
+    return settings
+
+
 def _overrides(options: argparse.Namespace, defaults: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """What the command line says, by key of the configuration."""
     keys = {
@@ -238,10 +246,10 @@ def _bind(address: str) -> socket.socket:
         raise ConfigError((getattr(error, "strerror", None) or str(error),)) from None
 
 
-def _url(sock: socket.socket) -> str:
+def _url(sock: socket.socket, scheme: str) -> str:
     host, port = sock.getsockname()[:2]
     shown = {"::": "localhost", "0.0.0.0": "localhost"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
-    return f"http://{shown}:{port}"
+    return f"{scheme}://{shown}:{port}"
 
 
 def _say(line: str) -> None:

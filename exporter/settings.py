@@ -78,6 +78,7 @@ def load(path: Path | str | None, environ: Mapping[str, str], overrides: Mapping
         tree = {} if path is None else read_file(path)
     except ConfigError as error:
         file_faults = error.faults
+    _beside(path, tree)
     overlay = Overlay(Settings, tree)
     overlay.environment(environ)
     for key, value in (overrides or {}).items():
@@ -90,6 +91,13 @@ def load(path: Path | str | None, environ: Mapping[str, str], overrides: Mapping
     if settings is None or lines:
         raise ConfigError(lines)
     return settings
+
+
+def _beside(path: Path | str | None, tree: dict[str, Tree]) -> None:
+    """A relative path in the file is relative to the file; one from elsewhere to the working directory."""
+    web = tree.get("web")
+    if path is not None and isinstance(web, dict) and isinstance(given := web.get("config_file"), str) and given:
+        web["config_file"] = str(Path(path).parent / given)
 
 
 def effective(block: Scope, aws: AwsSettings) -> AwsKeys:

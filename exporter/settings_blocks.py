@@ -37,9 +37,11 @@ class WebSettings(Block):
     """Address and port of the HTTP server: `:10042` is every interface, `127.0.0.1:10042` or `[::1]:10042` this
     machine alone. Port 0 takes any free one. A change takes a restart, not just a reload."""
 
-    config_file: kinds.NotYet = None
-    """File with TLS certificates and users, in the exporter-toolkit web configuration format. Not available yet:
-    any value is refused, so that nobody believes a port protected that is not."""
+    config_file: kinds.FilePath | None = None
+    """File with TLS certificate, users and their passwords' hashes, in the web configuration format that Prometheus's
+    exporters share; null is plain HTTP, open to everybody. A relative path in the configuration file is relative to
+    that file. What stands in the web configuration file is read again when it changes; a change of this path takes a
+    restart."""
 
     enable_lifecycle: bool = False
     """`true` lets `POST /-/reload` read the configuration again; otherwise it answers 403. SIGHUP always does."""
@@ -84,6 +86,10 @@ class AwsKeys(Block):
 
     external_id: kinds.ExternalId | None = Field(default=None, repr=False)
     """External id that the role's trust policy asks for; without `role_arn` it has no effect. Shown nowhere."""
+
+    session_name: kinds.SessionName = "amazon-connect-exporter"
+    """Name of the session in which `role_arn` is assumed, 2 to 64 letters, digits and characters of `+=,.@-_`: the last
+    part of the caller's ARN in CloudTrail, and in policies that name it."""
 
     endpoint_url: kinds.Url | None = None
     """URL (`https://…` or `http://…`) of the Connect API instead of the region's own: a VPC endpoint, or the
@@ -135,7 +141,8 @@ class Scope(AwsKeys):
     """Channels to collect, out of VOICE, CHAT, TASK and EMAIL; at least one."""
 
     queues: NameFilter = NameFilter()
-    """Queues to collect, by name; others cost no calls and have no series."""
+    """Queues to collect, by name; others cost no calls and have no series. Up to 100 of them, the instance level is
+    theirs too; beyond 100 no filter can name them, and it is the whole instance."""
 
     routing_profiles: NameFilter = NameFilter()
     """Routing profiles to collect, by name."""

@@ -24,6 +24,7 @@ INSTANCE_ARN = re.compile(
 )
 ROLE_ARN = re.compile(r"arn:aws(-[a-z]+)*:iam::[0-9]{12}:role/[\w+=,.@/-]{1,576}", re.ASCII)
 EXTERNAL_ID = re.compile(r"[\w+=,.@:/-]{2,1224}", re.ASCII)
+SESSION_NAME = re.compile(r"[\w+=,.@-]{2,64}", re.ASCII)
 ADDRESS = re.compile(r"(\[(?P<v6>[^\[\]]*)\]|(?P<host>[A-Za-z0-9._-]*)):(?P<port>[0-9]{1,5})")
 NO_ADDRESS = 'not an address: write it as ":10042", "127.0.0.1:10042" or "[::1]:10042"'
 WINDOW_STEP, WINDOW_LIMIT = 300.0, 86_400.0
@@ -214,10 +215,10 @@ def _windows(values: tuple[str, ...]) -> tuple[str, ...]:
     return values
 
 
-def _later(value: Any) -> Any:
-    if value is not None:
-        raise ValueError("TLS and basic auth come with a later version: leave this key out")
-    return value
+def _path(text: str) -> str:
+    if "\0" in text:
+        raise ValueError("not a file's path")
+    return text
 
 
 Duration = Annotated[
@@ -242,6 +243,7 @@ Text = Annotated[str, Field(min_length=1)]
 Region = Annotated[str, _shaped(REGION, "not a region: it looks like eu-west-2")]
 RoleArn = Annotated[str, _shaped(ROLE_ARN, "not a role's ARN: it looks like arn:aws:iam::ACCOUNT:role/NAME")]
 ExternalId = Annotated[str, _shaped(EXTERNAL_ID, "must be 2 to 1224 letters, digits and characters of +=,.@:/-_")]
+SessionName = Annotated[str, _shaped(SESSION_NAME, "must be 2 to 64 letters, digits and characters of +=,.@-_")]
 Url = Annotated[str, AfterValidator(_url)]
 Address = Annotated[str, AfterValidator(_address)]
 Expression = Annotated[str, AfterValidator(_expression)]
@@ -249,7 +251,7 @@ TimeZone = Annotated[str, AfterValidator(_timezone)]
 InstanceId = Annotated[str, AfterValidator(_instance)]
 Window = Annotated[str, AfterValidator(_window)]
 Threshold = Annotated[int, within(1, 604_800)]
-NotYet = Annotated[str | None, BeforeValidator(_later)]
+FilePath = Annotated[str, Field(min_length=1), AfterValidator(_path)]
 
 LogLevel = Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)]
 LogFormat = Annotated[Literal["console", "json", "logfmt"], BeforeValidator(_lower)]

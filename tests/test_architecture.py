@@ -42,9 +42,11 @@ BELOW: Mapping[str, frozenset[str]] = {
         "settings_blocks": "settings_types config_faults",
         "settings_types": "durations",
         "config_file": "config_faults",
+        # what is served
+        "web": "config_file durations",
         # what knows nothing but the vocabulary
         **dict.fromkeys(
-            ("aws", "catalogue", "config_faults", "durations", "inventory", "logs", "objectives", "web"), ""
+            ("aws", "catalogue", "config_faults", "durations", "inventory", "logs", "objectives"), ""
         ),
         # what knows nothing at all
         **dict.fromkeys(("simulator", ""), ""),

@@ -25,8 +25,9 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from exporter.web.accept import wants_gzip, wants_openmetrics
+from exporter.web.answers import BAD_REQUEST, BUSY, HAS_BODY, INTERNAL, NOT_FOUND, REFUSALS, Plain, headers_with
+from exporter.web.guard import Guard
 from exporter.web.page import Status, status_page
-from exporter.web.style import STYLE_HASH
 
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
@@ -35,17 +36,12 @@ _RENDERING_THREADS = 2
 _WORTH_COMPRESSING = 1024
 """Bytes; less than this fits one packet either way."""
 
-_SECURITY_HEADERS = tuple(
-    (name.encode(), value.encode())
-    for name, value in {
-        "cache-control": "no-store",
-        "content-security-policy": f"default-src 'none'; style-src '{STYLE_HASH}'; img-src data:; base-uri 'none'; "
-        "form-action 'none'; frame-ancestors 'none'",
-        "referrer-policy": "no-referrer",
-        "x-content-type-options": "nosniff",
-        "x-frame-options": "DENY",
-    }.items()
-)
+_IN_LINE = 16
+"""Pages that wait to be made, or reloads; beyond these a client is told to come again, rather than fill the memory."""
+_PIECE = 64 * 1024
+"""Bytes of an answer handed over at once: a client that does not read holds this much, not a copy of the page."""
+_OPEN = frozenset({"/-/healthy", "/-/ready"})
+"""What probes ask, without a password."""
 
 _T = TypeVar("_T")
 _log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
@@ -87,8 +83,8 @@ class Site(Protocol):
     def status(self) -> Status: ...
 
 
-def build_app(site: Site, clock: Callable[[], float] = time.time) -> Starlette:
-    """`clock`: unix seconds, what the status page counts ages from."""
+def build_app(site: Site, clock: Callable[[], float] = time.time, guard: Guard | None = None) -> Starlette:
+    """`clock`: unix seconds, what the status page counts ages from. `guard`: who is let in; None: everybody."""
     pages = _Pages(site, clock)
     app = Starlette(
         routes=[
@@ -99,7 +95,7 @@ def build_app(site: Site, clock: Callable[[], float] = time.time) -> Starlette:
             Route("/-/ready", pages.ready),
             Route("/-/reload", pages.reload, methods=["POST"]),
         ],
-        middleware=[Middleware(_Envelope)],
+        middleware=[Middleware(_Envelope, guard or Guard())],
         exception_handlers={HTTPException: _refusal},
     )
     # A path of ours with a slash after it is another path: 404, not a redirect.
@@ -112,6 +108,7 @@ class _Pages:
         self._site = site
         self._clock = clock
         self._threads = CapacityLimiter(_RENDERING_THREADS)
+        self._making = self._reloads = 0
         self._reloading = asyncio.Lock()
 
     async def metrics(self, request: Request) -> Response:
@@ -151,14 +148,26 @@ class _Pages:
     async def reload(self, request: Request) -> Response:
         if not self._site.lifecycle_enabled():
             return PlainTextResponse("reloading over HTTP is off: set web.enable_lifecycle, or send SIGHUP\n", 403)
-        async with self._reloading:
-            faults = await self._site.reload()
+        if self._reloads >= _IN_LINE:
+            raise _BusyError
+        self._reloads += 1
+        try:
+            async with self._reloading:
+                faults = await self._site.reload()
+        finally:
+            self._reloads -= 1
         if faults:
             return PlainTextResponse("".join(f"{' '.join(fault.splitlines())}\n" for fault in faults), 400)
         return PlainTextResponse("reloaded\n")
 
     async def _in_thread(self, make: Callable[[], _T]) -> _T:
-        return await to_thread.run_sync(make, limiter=self._threads)
+        if self._making >= _RENDERING_THREADS + _IN_LINE:
+            raise _BusyError
+        self._making += 1
+        try:
+            return await to_thread.run_sync(make, limiter=self._threads)
+        finally:
+            self._making -= 1
 
 
 def _header(request: Request, name: str) -> str:
@@ -187,31 +196,79 @@ async def _refusal(request: Request, fault: Exception) -> Response:
     return PlainTextResponse(f"{fault.detail.lower()}\n", fault.status_code, headers)
 
 
-class _Envelope:
-    """Around every answer: the security headers, and a plain 500 with one log line where a handler failed."""
+class _BusyError(Exception):
+    """Too much is to be made already."""
 
-    def __init__(self, app: ASGIApp) -> None:
+
+class _Envelope:
+    """Around every answer: who may have it, its headers, its pieces, and a plain 500 where a handler failed."""
+
+    def __init__(self, app: ASGIApp, guard: Guard) -> None:
         self._app = app
+        self._guard = guard
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = False
 
-        async def send_with_headers(message: Message) -> None:
+        async def wrapped(message: Message) -> None:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
-                message = {**message, "headers": [*message.get("headers", ()), *_SECURITY_HEADERS]}
-            await send(message)
+                message = {**message, "headers": headers_with(self._guard.headers(), message.get("headers", ()))}
+                await send(message)
+            else:
+                await _in_pieces(message, send)
 
-        # The router's patterns end in "$", which a last newline slips past.
-        app = self._app if scope["path"].isprintable() else _NOT_FOUND
         try:
-            await app(scope, receive, send_with_headers)
-        except Exception:
-            _log.exception("request failed", method=scope["method"], path=scope["path"])
+            refusal = _no_request(scope) or await self._refusal(scope)
+            if refusal:
+                await _say(refusal, wrapped)
+            else:
+                await self._app(scope, receive, wrapped)
+        except Exception as fault:
+            busy = isinstance(fault, _BusyError)
+            if not busy:
+                _log.exception("request failed", method=scope["method"], path=scope["path"])
             if started:
                 raise
-            await PlainTextResponse("internal error\n", 500)(scope, receive, send_with_headers)
+            await _say(BUSY if busy else INTERNAL, wrapped)
+
+    async def _refusal(self, scope: Scope) -> Plain | None:
+        """Judged by the path that the routes see, so that there are no two readings of it."""
+        if scope["path"] in _OPEN and scope["method"] in ("GET", "HEAD"):
+            return None
+        given = [value.decode("latin-1") for name, value in scope["headers"] if name == b"authorization"]
+        status = await self._guard.refusal(given)
+        if status:
+            return REFUSALS[status]
+        # The router's patterns end in "$", which a last newline slips past.
+        return None if scope["path"].isprintable() else NOT_FOUND
 
 
-_NOT_FOUND = PlainTextResponse("not found\n", 404)
+def _no_request(scope: Scope) -> Plain | None:
+    """What is wrong with it before anybody asks who sent it."""
+    headers = scope["headers"]
+    lengths = [value for name, value in headers if name == b"content-length"]
+    if any(name == b"transfer-encoding" for name, _ in headers) or any(length.strip(b"0") for length in lengths):
+        return HAS_BODY
+    # "*", "host:port" and "http://host/path" are for proxies.
+    if not scope["raw_path"].startswith(b"/") or scope["http_version"] not in ("1.0", "1.1"):
+        return BAD_REQUEST
+    return None
+
+
+async def _say(answer: Plain, send: Send) -> None:
+    await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
+    await send({"type": "http.response.body", "body": answer.body})
+
+
+async def _in_pieces(message: Message, send: Send) -> None:
+    """A long body bit by bit: each waits until the client has taken most of those before."""
+    body = message.get("body", b"")
+    if len(body) <= _PIECE:
+        await send(message)
+        return
+    view = memoryview(body)
+    for start in range(0, len(view), _PIECE):
+        more = start + _PIECE < len(view) or message.get("more_body", False)
+        await send({**message, "body": view[start : start + _PIECE], "more_body": more})

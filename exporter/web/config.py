@@ -1,7 +1,7 @@
 """The web configuration file: TLS, users and headers in the format of Prometheus's exporter-toolkit.
 
-Format: https://github.com/prometheus/exporter-toolkit/blob/master/docs/web-configuration.md. Relative paths are relative
-to the file. What the toolkit would take and Python can not do is a fault here, never passed over.
+Format: https://github.com/prometheus/exporter-toolkit/blob/master/docs/web-configuration.md. Relative paths are
+relative to the file. What the toolkit would take and Python can not do is a fault here, never passed over.
 No message holds a password's hash, a key or a certificate.
 """
 
@@ -99,7 +99,7 @@ class WebConfig:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What was found: `config` where there is no fault."""
+    """What was found. With a fault `config` is not to be used, only to be searched for more; None: no file to read."""
 
     config: WebConfig | None
     faults: tuple[Fault, ...]
@@ -125,6 +125,11 @@ def lines(path: Path, faults: Iterable[Fault]) -> list[str]:
     return [f"{path}: {key}: {words}" if key else f"{path}: {words}" for key, words in faults]
 
 
+def _sayable(name: str) -> str:
+    """A key's name, unless it may be a hash or a piece of a key that slipped to the left of the colon."""
+    return name if len(name) <= 64 and "$" not in name and "--" not in name else "(not shown)"
+
+
 class _Reader:
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -141,7 +146,7 @@ class _Reader:
             self._faults += [("", fault.removeprefix(f"{self._path}: ")) for fault in error.faults]
         else:
             config = self._config(self._known("", tree, _BLOCKS))
-        return Reading(None if self._faults else config, tuple(self._faults), self._stamps)
+        return Reading(config, tuple(self._faults), self._stamps)
 
     def _config(self, tree: Mapping[str, Tree]) -> WebConfig:
         http = self._block(tree, "http_server_config", ("http2", "headers"))
@@ -222,7 +227,8 @@ class _Reader:
         try:
             # A named pipe or a device would hold up whoever reads it.
             if not path.is_file():
-                raise OSError(None, "not a file" if path.exists() else "no such file")
+                self._fault(key, f"{path}: {'is not a file' if path.exists() else 'no such file'}")
+                return None
             with path.open("rb") as file:
                 data = file.read(_PEM_LIMIT + 1)
         except (OSError, ValueError) as error:
@@ -253,14 +259,14 @@ class _Reader:
     def _users(self, tree: Mapping[str, Tree]) -> dict[str, str]:
         users = self._mapping(tree, "basic_auth_users")
         for name in users:
-            # Only the user's name is ever said, and only where it can not be a hash that slipped to the left.
-            key = f"basic_auth_users.{name}" if name.isprintable() and "$" not in name else "basic_auth_users"
+            key = f"basic_auth_users.{_sayable(name)}"
             given = users[name]
             match = _HASH.fullmatch(given) if isinstance(given, str) else None
             if match is None:
                 self._fault(key, 'must be a bcrypt hash, as `htpasswd -nBC 10 ""` prints it')
             elif int(match["cost"]) not in _COSTS:
-                self._fault(key, f"the hash's cost must be from {_COSTS[0]} to {_COSTS[-1]}: a check would take too long")
+                self._fault(key, f"cost must be from {_COSTS[0]} to {_COSTS[-1]}: with more a check takes too long")
+
             if ":" in name:
                 self._fault(key, 'a user\'s name may hold no ":"')
         return {name: str(given) for name, given in users.items()}
@@ -286,9 +292,9 @@ class _Reader:
         self._faults.append((key, words))
 
     def _known(self, at: str, block: Mapping[str, Tree], known: tuple[str, ...]) -> dict[str, Tree]:
-        for name in block.keys() - set(known):
+        for name in (name for name in block if name not in known):
             hint = did_you_mean(name, known) or f"; known: {', '.join(known)}"
-            self._fault(f"{at}.{name}" if at else name, "unknown key" + hint)
+            self._fault(f"{at}.{_sayable(name)}" if at else _sayable(name), "unknown key" + hint)
         return {name: block[name] for name in known if name in block}
 
     def _mapping(self, parent: Mapping[str, Tree], at: str) -> dict[str, Tree]:

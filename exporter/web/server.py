@@ -9,22 +9,20 @@ import os
 import re
 import socket
 from collections.abc import Callable, Generator
-from typing import ClassVar
+from typing import Any
 
 from starlette.types import ASGIApp
 from uvicorn import Config, Server
-from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from exporter.web.guard import Guard
+from exporter.web.protocol import HEAD_BYTES, Crowd, protocols
 
 _ADDRESS = re.compile(r"(?:\[(?P<v6>[^\[\]]*)\]|(?P<host>[^\[\]:]*)):(?P<port>[0-9]{1,5})")
 _Name = tuple[str | int | bytes, ...]
 """What a socket is bound to, as getaddrinfo spells it."""
 _BACKLOG = 128
-_HEAD_BYTES = 32 * 1024
-"""Of a request's line and headers; name[] may be given many times."""
 _KEEP_ALIVE = 75
 """Seconds; longer than the usual scrape intervals, so that a scraper keeps its connection."""
-_CONNECTIONS = 400
-"""Beyond these a client gets 503. Well below 1024 open files, the usual limit: the calls to AWS need some of them."""
 _GRACE = 3
 """Seconds that running requests have once we stop."""
 
@@ -72,7 +70,8 @@ def _listen_everywhere(port: int) -> socket.socket:
 
 
 def _listen(family: int, name: _Name, dual_stack: bool) -> socket.socket:
-    sock = socket.socket(family, socket.SOCK_STREAM)
+    # The protocol in so many words: asyncio switches Nagle's delay off only where it reads it.
+    sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         # Without it a restart fails for a minute on connections of the process before.
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -88,17 +87,23 @@ def _listen(family: int, name: _Name, dual_stack: bool) -> socket.socket:
 
 
 async def serve(
-    app: ASGIApp, sock: socket.socket, stop: asyncio.Event, ready: Callable[[], None] | None = None
+    app: ASGIApp,
+    sock: socket.socket,
+    stop: asyncio.Event,
+    ready: Callable[[], None] | None = None,
+    guard: Guard | None = None,
 ) -> None:
-    """Serve `app` on the listening `sock`, which is closed in the end, until `stop` is set.
+    """Serve `app` on the listening `sock`, which is closed in the end, until `stop` is set; TLS if `guard` has it.
 
     `ready` is called once requests are answered. After `stop`: no new connection, 3 s for running requests,
     back within 4 s whatever the clients do. Cancelled: back at once, connections cut.
     """
+    crowd = Crowd()
+    make: Any = protocols(guard or Guard(), crowd)
     server = _Server(
         Config(
             app,
-            http=_Protocol,
+            http=make,
             ws="none",
             lifespan="off",
             interface="asgi3",
@@ -110,12 +115,12 @@ async def serve(
             server_header=False,
             proxy_headers=False,
             backlog=_BACKLOG,
-            limit_concurrency=_CONNECTIONS,
-            h11_max_incomplete_event_size=_HEAD_BYTES,
+            h11_max_incomplete_event_size=HEAD_BYTES,
             timeout_keep_alive=_KEEP_ALIVE,
             timeout_graceful_shutdown=_GRACE,
         ),
         ready,
+        crowd,
     )
     watch = asyncio.create_task(_exit_when(stop, server), name="web stop")
     try:
@@ -131,9 +136,10 @@ async def _exit_when(stop: asyncio.Event, server: Server) -> None:
 
 
 class _Server(Server):
-    def __init__(self, config: Config, ready: Callable[[], None] | None) -> None:
+    def __init__(self, config: Config, ready: Callable[[], None] | None, crowd: Crowd) -> None:
         super().__init__(config)
         self._ready = ready
+        self._crowd = crowd
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
@@ -150,8 +156,7 @@ class _Server(Server):
         for listener in getattr(self, "servers", ()):
             listener.close()
         sock.close()
-        for connection in tuple(self.server_state.connections):
-            connection.transport.abort()
+        self._crowd.cut()
         tasks = tuple(self.server_state.tasks)
         for task in tasks:
             task.cancel()
@@ -159,46 +164,3 @@ class _Server(Server):
             await asyncio.wait(tasks, timeout=0.5)
         # The loop closes an aborted connection in its next turn.
         await asyncio.sleep(0)
-
-
-class _Protocol(H11Protocol):
-    """uvicorn's own, and two bounds that it lacks: on a client that does not send, and on one that does not read.
-
-    uvicorn's only clock, keep-alive, starts with the first answer and closes politely, that is, once all is sent.
-    """
-
-    head_timeout: ClassVar[float] = 10.0
-    """Seconds from connecting, or from the first byte of a later request, to the end of the request's headers."""
-    read_timeout: ClassVar[float] = 30.0
-    """Seconds that a closed connection has to take the bytes still owed to it."""
-
-    _deadline: asyncio.TimerHandle | None = None
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
-        super().connection_made(transport)
-        self._set_deadline(self.head_timeout, self.timeout_keep_alive_handler)
-
-    def data_received(self, data: bytes) -> None:
-        super().data_received(data)
-        # uvicorn declares the cycle, but has none before the first request.
-        if self.cycle is not None and not self.cycle.response_complete:  # type: ignore[redundant-expr]
-            self._clear_deadline()
-        elif self._deadline is None:
-            self._set_deadline(self.head_timeout, self.timeout_keep_alive_handler)
-
-    def timeout_keep_alive_handler(self) -> None:
-        super().timeout_keep_alive_handler()
-        self._set_deadline(self.read_timeout, self.transport.abort)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._clear_deadline()
-        super().connection_lost(exc)
-
-    def _set_deadline(self, seconds: float, then: Callable[[], None]) -> None:
-        self._clear_deadline()
-        self._deadline = self.loop.call_later(seconds, then)
-
-    def _clear_deadline(self) -> None:
-        if self._deadline is not None:
-            self._deadline.cancel()
-            self._deadline = None

@@ -17,7 +17,8 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 from exporter.web.app import build_app
-from exporter.web.server import _Protocol, bind, serve
+from exporter.web.protocol import Protocol
+from exporter.web.server import bind, serve
 from tests.unit.web_site import PAGE, FakeSite, Running, running
 
 
@@ -219,7 +220,7 @@ def test_a_large_page_arrives_whole_while_stopping() -> None:
 
 
 def test_a_client_that_never_finishes_its_request_is_cut_off(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_Protocol, "head_timeout", 0.3)
+    monkeypatch.setattr(Protocol, "head_timeout", 0.3)
     with running(gate.app) as server:
         for first_words in (b"", b"GET /fast HTTP/1.1\r\nHost: x\r\n"):
             with socket.create_connection(("127.0.0.1", server.port), timeout=5) as client:
@@ -250,7 +251,7 @@ def test_a_client_that_never_finishes_its_request_is_cut_off(gate: Gate, monkeyp
 
 
 def test_a_slow_answer_is_not_cut_off_by_the_bound_on_requests(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_Protocol, "head_timeout", 0.2)
+    monkeypatch.setattr(Protocol, "head_timeout", 0.2)
     with running(gate.app) as server:
         client = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
         client.request("GET", "/slow")

@@ -14,6 +14,7 @@ from email.message import Message
 from starlette.types import ASGIApp
 
 from exporter.web.app import Page
+from exporter.web.guard import Guard
 from exporter.web.page import CollectorStatus, InstanceStatus, Status
 from exporter.web.server import bind, serve
 
@@ -134,7 +135,7 @@ class Running:
 
 
 @contextmanager
-def running(app: ASGIApp) -> Iterator[Running]:
+def running(app: ASGIApp, guard: Guard | None = None) -> Iterator[Running]:
     """Serve `app` on a free port of loopback; leaving stops it and checks that it did."""
     sock = bind("127.0.0.1:0")
     port: int = sock.getsockname()[1]
@@ -150,7 +151,7 @@ def running(app: ASGIApp) -> Iterator[Running]:
             loop.call_soon_threadsafe(stop.set)
 
         stops.append(ask_to_stop)
-        await serve(app, sock, stop, started.set)
+        await serve(app, sock, stop, started.set, guard)
         left = [task for task in asyncio.all_tasks() if task is not asyncio.current_task() and not task.done()]
         if left:
             raise AssertionError(f"left behind: {left}")
