@@ -12,7 +12,7 @@ DOCKER ?= docker
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check format bench docs golden pins image clean
+.PHONY: help demo test check format bench docs golden chart pins image clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,6 +29,7 @@ check: $(VENV)/.dev ## format, lint, types, and that generated documents are up 
 	$(BIN)/mypy
 	$(BIN)/hadolint Dockerfile
 	$(BIN)/python -m exporter.reference --check
+	$(BIN)/python -m helm.build --check
 
 format: $(VENV)/.dev ## rewrite the code as ruff would
 	$(BIN)/ruff check --fix
@@ -39,6 +40,9 @@ bench: $(VENV)/.test ## how long a scrape, a refresh and a page take
 
 docs: $(VENV)/.run ## write the generated references
 	$(BIN)/python -m exporter.reference
+
+chart: $(VENV)/.run ## the Helm chart's copies of rules and dashboards, its schema and its table of values
+	$(BIN)/python -m helm.build
 
 golden: $(VENV)/.test ## write the golden pages; their diff is the review of a change in metrics
 	$(BIN)/python -m tests.golden.update
