@@ -13,6 +13,7 @@ from exporter.simulator.server import Simulator
 from exporter.simulator.world import World
 
 REGION = "us-east-1"
+ADDRESS = "127.0.0.1:10042"
 HISTORY_SHOWN = 0.1
 """Progress is said every tenth."""
 

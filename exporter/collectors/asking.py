@@ -21,8 +21,9 @@ async def ask_all(
 ) -> list[Answer]:
     """The answers to all planned requests, less what is refused, which `memory` then holds.
 
-    Raises CallFailed where any request fails for another reason (half of a level is worse than the last whole one), or
-    where every request is refused.
+    Raises CallFailed where any request fails for another reason (half of a level is worse than the last whole one),
+    where every request is refused, or where a level that was whole until now is refused: a fault may have begun between
+    two requests. If the next refresh finds the same, the rest carries on without that level.
     """
     memory.keep_only(planned)
     requests = [reduced for request in planned if (reduced := memory.reduce(request, monotonic())) is not None]
@@ -32,8 +33,11 @@ async def ask_all(
     answers = [outcome for outcome in outcomes if isinstance(outcome, Answer)]
     refused = [(r, o) for r, o in zip(requests, outcomes, strict=True) if isinstance(o, CallFailed)]
     memory.answered(answer.request for answer in answers)
+    lost: set[str] = set()
     if refused:
-        answers += await _salvage_all(ask, refused, answers, memory, refresh, monotonic)
+        more, lost = await _salvage_all(ask, refused, answers, memory, refresh, monotonic)
+        answers += more
+    memory.standing = {answer.request.level for answer in answers} - lost
     return answers
 
 
@@ -63,8 +67,8 @@ async def _salvage_all(
     memory: Memory,
     refresh: Callable[[], Awaitable[Inventory]],
     monotonic: Callable[[], float],
-) -> list[Answer]:
-    """`others` are the answers there are already."""
+) -> tuple[list[Answer], set[str]]:
+    """More answers, and the levels that miss some. `others` are the answers there are already."""
     answers: list[Answer] = []
     lost: list[tuple[Request, CallFailed]] = []
     known: Inventory | None = None
@@ -88,6 +92,8 @@ async def _salvage_all(
         answers += found
         memory.answered(answer.request for answer in found)
         memory.remember(refusals, monotonic())
+    if answers or others:
+        _doubt(lost, memory)
     for request, failure in lost:
         if request.groupings and _at(request.level, answers, others):
             memory.remember(_all_of(request, failure), monotonic())
@@ -95,7 +101,15 @@ async def _salvage_all(
             memory.remember([_level(request, failure)], monotonic())
     if lost and not (answers or others):
         raise lost[0][1]
-    return answers
+    return answers, {request.level for request, _ in lost}
+
+
+def _doubt(lost: Sequence[tuple[Request, CallFailed]], memory: Memory) -> None:
+    """Raises, once, where a level is lost that was whole until now."""
+    for request, failure in lost:
+        if request.level in memory.standing:
+            memory.standing.discard(request.level)
+            raise failure
 
 
 async def _salvage_one(

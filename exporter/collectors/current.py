@@ -61,6 +61,17 @@ def plan(target: Target, inventory: Inventory, options: Options) -> Iterator[Req
             yield replace(ask, queues=queues if len(queues) <= wire.PER_FILTER else ())
 
 
+def resources(options: Options) -> tuple[str, ...]:
+    """What the filters of these requests name: queue, routing_profile; instance where they may name neither."""
+    levels = {level for level, _ in _questions(options)}
+    named = {
+        "queue": bool(levels - {Level.ROUTING_PROFILE}),
+        "routing_profile": Level.ROUTING_PROFILE in levels,
+        "instance": Level.INSTANCE in levels,
+    }
+    return tuple(kind for kind, is_named in named.items() if is_named)
+
+
 def parameters(target: Target, request: Request) -> dict[str, object]:
     metrics = [{"Name": metric.name, "Unit": UNITS[metric.name]} for metric in request.metrics]
     return wire.question(target, request, "CurrentMetrics", metrics)

@@ -75,7 +75,7 @@ def _wanted(row: Row, options: Options, inventory: Inventory) -> Iterator[tuple[
 
 def good_for(options: Options) -> float:
     """Seconds for which the answer for a window that has not moved is good."""
-    return min(LONGEST, PATIENCE * options.interval)
+    return min(LONGEST, PATIENCE * options.interval) if options.interval < windows.MARK else windows.MARK
 
 
 def rounds_per_hour(options: Options) -> float:

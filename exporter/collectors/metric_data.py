@@ -10,12 +10,14 @@ from exporter.catalogue import HISTORICAL
 from exporter.catalogue.spec import Level
 from exporter.collectors import Pages, wire
 from exporter.model import Answer, Metric, Request, Target
-from exporter.windows import Interval
+from exporter.windows import MARK, Interval
 
 OPERATION = "GetMetricData"
 PER_REQUEST = 20
 """Service levels, each with its threshold, that one request may ask for."""
 SERVICE_LEVEL = "SERVICE_LEVEL"
+KEPT = 2 * MARK
+"""Seconds after which an answer is of no use to any run: its interval has ended twice over."""
 
 GROUPINGS: Mapping[str, tuple[str, ...]] = {Level.QUEUE: ("QUEUE", "CHANNEL"), Level.INSTANCE: ()}
 
@@ -70,6 +72,11 @@ class Cache:
     monotonic: Callable[[], float]
     held: dict[Request, tuple[float, Answer]]
     used: set[Request] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        # Where some request fails for hours, the others' answers for one interval after the other would pile up.
+        for request in [r for r, (asked, _) in self.held.items() if self.monotonic() - asked > KEPT]:
+            del self.held[request]
 
     async def ask(
         self, request: Request, fetch: Callable[[Request], Awaitable[Answer]], may_ask: bool = True

@@ -49,6 +49,8 @@ class Memory:
     """By (level, kind, name)."""
     answers: dict[Request, tuple[float, Answer]] = field(default_factory=dict)
     """What need not be asked again yet, with the monotonic seconds at which it was asked."""
+    standing: set[str] = field(default_factory=set)
+    """Levels that the last refresh had whole."""
 
     def reduce(self, request: Request, monotonic: float) -> Request | None:
         """The request less what is being left out; None where nothing is left to ask.

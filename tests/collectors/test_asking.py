@@ -329,3 +329,18 @@ def test_the_next_refresh_asks_for_what_the_last_one_found_good(
     assert first <= second
     if first == good(planned, bad):
         assert len(collector.aws.calls) <= len(planned)
+
+
+def test_a_level_that_was_whole_is_given_up_only_when_two_refreshes_find_it_refused() -> None:
+    queues = level_of(3)
+    collector = Collector(Aws(), [*queues, PROFILES])
+    collector.refresh()
+    denied = refused(Reason.ACCESS_DENIED)
+    collector.aws.also = lambda asked: denied if asked.level == "queue" else None
+    with pytest.raises(CallFailed):
+        collector.refresh()
+    assert {answer.request.level for answer in collector.refresh()} == {"routing_profile"}
+    assert ("level", "queue") in collector.refused()
+    collector.aws.also = lambda _: None
+    assert answered(collector.refresh()) == good([*queues, PROFILES], set())
+    assert collector.refused() == set()
