@@ -148,6 +148,7 @@ _INPUT = session.get_session().get_service_model("connect").operation_model(OPER
 
 def assert_shape(params: Mapping[str, Any]) -> None:
     """What botocore would refuse to send is wrong before any rule."""
+    assert _INPUT is not None
     report = ParamValidator().validate(dict(params), _INPUT)
     assert not report.has_errors(), report.generate_report()
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -43,7 +44,7 @@ def test_beyond_twenty_thresholds_take_another_request_for_service_levels_alone(
     sets = list(metric_sets(ALL, tuple(range(1, thresholds + 1))))
     found = [[m.threshold for m in metrics if m.name == "SERVICE_LEVEL"] for metrics in sets]
     assert [len(some) for some in found] == levels
-    assert sum(found, []) == [float(n) for n in range(1, thresholds + 1)]
+    assert [threshold for some in found for threshold in some] == [float(n) for n in range(1, thresholds + 1)]
     assert {m.name for m in sets[0]} == set(ALL)
     assert all({m.name for m in metrics} == {"SERVICE_LEVEL"} for metrics in sets[1:])
 
@@ -164,7 +165,7 @@ def test_what_is_out_of_reach_is_shown_as_it_was_and_never_asked_for() -> None:
     cache = clock.cache()
     assert clock.ask(cache, REQUEST, may_ask=False) == Answer(REQUEST, ())
     assert clock.ask(cache, OTHER).snapshot == 0.0
-    clock.now = 1000.0
+    clock.now = 400.0
     assert clock.ask(clock.cache(), OTHER, may_ask=False).snapshot == 0.0
     assert clock.fetched == [OTHER]
 
@@ -183,3 +184,11 @@ def test_what_failed_is_asked_for_again_and_the_answers_beside_it_are_not() -> N
     clock.ask(again, REQUEST)
     clock.ask(again, OTHER)
     assert clock.fetched == [REQUEST, OTHER]
+
+
+def test_where_each_run_fails_what_the_others_got_does_not_pile_up() -> None:
+    clock = Clock()
+    for number in range(100):
+        clock.now += 300
+        clock.ask(clock.cache(), replace(REQUEST, end=float(number)))
+    assert len(clock.held) <= 4
