@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import jsonschema
 import promql_parser
 import pytest
 import yaml
@@ -24,13 +25,14 @@ from exporter.model import Inventory
 from exporter.settings import load
 from exporter.targets import targets
 from exporter.watch import INVENTORY
+from exporter.web import config as web_config
 from tests.tools import REPOSITORY, need
 
 README = REPOSITORY / "README.md"
 TEXT = README.read_text()
 ON_A_MARK = 1_790_000_100.0
 """Unix seconds in the early afternoon, when "today" is not empty."""
-OTHER_PROGRAMS = frozenset({"python3", ".venv/bin/pip"})
+OTHER_PROGRAMS = frozenset({"python3", ".venv/bin/pip", "helm"})
 EVERY_SCRAPE_HAS = frozenset({"job", "instance"})
 
 
@@ -40,7 +42,8 @@ def blocks(language: str) -> list[str]:
 
 
 def configurations() -> list[str]:
-    return [text for text in blocks("yaml") if "scrape_configs" not in text]
+    others = ("scrape_configs", "tls_server_config", "serviceMonitor")
+    return [text for text in blocks("yaml") if not any(mark in text for mark in others)]
 
 
 def table_below(head: str) -> list[list[str]]:
@@ -85,8 +88,22 @@ def test_the_environment_variable_it_names_sets_the_key_it_should(tmp_path: Path
     assert load(eight_lines(tmp_path), {found[1]: found[2]}).web.listen_address == found[2]
 
 
-def test_prometheus_takes_the_scrape_configuration(tmp_path: Path) -> None:
-    (text,) = (text for text in blocks("yaml") if "scrape_configs" in text)
+def test_the_web_configuration_lacks_nothing_but_its_files_and_a_whole_hash(tmp_path: Path) -> None:
+    (text,) = (text for text in blocks("yaml") if "tls_server_config" in text)
+    file = tmp_path / "web.yml"
+    file.write_text(text.replace("$2y$10$…", "$2y$10$" + "a" * 53))
+    found = web_config.read(file).faults
+    assert [key for key, _ in found] == ["tls_server_config.cert_file", "tls_server_config.key_file"]
+
+
+def test_the_values_are_values_of_the_chart() -> None:
+    (text,) = (text for text in blocks("yaml") if "serviceMonitor" in text)
+    schema = json.loads((README.parent / "helm/amazon-connect-exporter/values.schema.json").read_text())
+    jsonschema.validate(yaml.safe_load(text), schema)
+
+
+@pytest.mark.parametrize("text", [text for text in blocks("yaml") if "scrape_configs" in text])
+def test_prometheus_takes_the_scrape_configuration(text: str, tmp_path: Path) -> None:
     (tmp_path / "prometheus.yml").write_text(text)
     argv = [need("promtool"), "check", "config", "--lint=all", "--lint-fatal", str(tmp_path / "prometheus.yml")]
     done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=30)
