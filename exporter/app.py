@@ -46,7 +46,8 @@ from exporter.windows import MARK, TODAY
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
 
-THREADS = 64
+THREADS = 256
+"""For calls, started when needed: four an instance, so that many may hang and others still get theirs."""
 ALIVE = 60.0
 """Seconds without a new page after which the loops do not turn."""
 
@@ -132,12 +133,19 @@ class App:
         self.settings = settings
         self.clock = clock or Clock(time.time, time.monotonic)
         self.telemetry = Telemetry()
-        self.limiter = Limiter()
+        monotonic = self.clock.monotonic
+        self.limiter = Limiter(monotonic=monotonic)
         self.gateway = Gateway(
-            sessions=Sessions(), limiter=self.limiter, observer=self.telemetry, threads=THREADS, freeze=freeze
+            sessions=Sessions(max_pool_connections=THREADS, monotonic=monotonic),
+            limiter=self.limiter,
+            observer=self.telemetry,
+            threads=THREADS,
+            monotonic=monotonic,
+            freeze=freeze,
         )
         self.shared = Shared(Board(), self.clock)
         self.engine = self._engine(settings)
+        self.engine.settle()
         self.publisher = Publisher(self.shared.board, self.telemetry, self.own_samples, self.clock.monotonic)
         self.shared.changed = self.publisher.changed
         self.identities: dict[Access, str] = {}

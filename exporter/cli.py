@@ -52,15 +52,18 @@ def run(options: argparse.Namespace) -> int:
     read = partial(_checked, partial(_load, options))
     settings = read()
     _logs(settings)
-    return serve(settings, read, config_path=options.config or "")
+    return serve(settings, read, _bind(settings.web.listen_address), config_path=options.config or "")
 
 
 def serve(
-    settings: Settings, read: Callable[[], Settings], config_path: str = "", ready: Callable[[str], None] | None = None
+    settings: Settings,
+    read: Callable[[], Settings],
+    sock: socket.socket,
+    config_path: str = "",
+    ready: Callable[[str], None] | None = None,
 ) -> int:
-    """Listen, then collect until a signal comes."""
+    """Collect until a signal comes, and answer on a socket that listens."""
     door = guard.Guard(settings.web.config_file)
-    sock = _bind(settings.web.listen_address)
     app = App(settings, revision=REVISION, config_path=config_path, freeze=True)
     url = _url(sock, "https" if door.tls else "http")
     logs.get_logger(__name__).info("listening", url=url, version=__version__)
@@ -114,9 +117,11 @@ async def _once(settings: Settings) -> int:
 
 def demo_command(options: argparse.Namespace) -> int:
     """Simulator and exporter together."""
+    # A day of contacts is not worth living through for an address that is taken.
+    sock = _bind(options.listen_address or demo.ADDRESS)
     with demo.contact_centre(options.seed, options.instances, options.queues, _say) as simulator:
         demo.use_only_the_simulator(simulator.url)
-        overrides = _overrides(options, {"web.listen_address": "127.0.0.1:10042"})
+        overrides = _overrides(options, {"web.listen_address": demo.ADDRESS})
         read = partial(_checked, partial(load, None, demo.environment(simulator.url), overrides))
         settings = read()
         _logs(settings)
@@ -124,7 +129,7 @@ def demo_command(options: argparse.Namespace) -> int:
         def ready(url: str) -> None:
             _say(f"A contact centre is at work: open {url}/ in a browser; its metrics are on {url}/metrics")
 
-        return serve(settings, read, ready=ready)
+        return serve(settings, read, sock, ready=ready)
 
 
 def simulate(options: argparse.Namespace) -> int:

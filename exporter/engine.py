@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import structlog
@@ -42,6 +42,8 @@ class Engine:
         self.fixed = targets
         self.places = places
         self.discovery: dict[tuple[str, str], Discovery] = {place.place: Discovery() for place in places}
+        self._looked: set[tuple[str, str]] = set()
+        """Places that this engine has looked at, with or without success."""
         self.watches: dict[tuple[str, str], Watch] = {}
         self._api_of = api_of
         self._chance = chance
@@ -60,9 +62,12 @@ class Engine:
 
     def inherit(self, before: Engine) -> None:
         """Watch what the engine before had found, until the places have been looked at anew."""
-        for place, discovery in self.discovery.items():
-            if (found := before.discovery.get(place)) is not None:
-                discovery.targets, discovery.errors = found.targets, found.errors
+        for place in self.discovery.keys() & before.discovery.keys():
+            self.discovery[place] = replace(before.discovery[place])
+        self.settle()
+
+    def settle(self) -> None:
+        """Know the targets, so that each has its series from the first page on; nothing runs yet."""
         self._settle(None)
 
     async def look(self) -> None:
@@ -121,7 +126,7 @@ class Engine:
 
     def _forget_all_but(self, targets: Mapping[tuple[str, str], Any]) -> None:
         """Results, states and names of what is gone: but only once every place has been looked at."""
-        if any(discovery.success is None for discovery in self.discovery.values()):
+        if self._looked != self.discovery.keys():
             return
         shared, names = self.shared, self.plan.collectors()
         shared.board.retain({(key, name) for key in targets for name in names})
@@ -158,6 +163,7 @@ class Engine:
             self._say_doubles(discovery, targets)
             discovery.success, discovery.error, discovery.targets = True, "", tuple(targets)
             discovery.last_success = self.shared.clock.time()
+        self._looked.add(place.place)
 
     def _say_doubles(self, discovery: Discovery, targets: list[Target]) -> None:
         """The first that has a name keeps it."""

@@ -39,7 +39,7 @@ def rows_to_samples(
                 spec = specs.get((answer.request.level, metric.name))
                 if spec is not None and value is not None and math.isfinite(value):
                     extra = request_labels(answer.request, metric)
-                    yield Sample(spec.name, labels + extra, value * spec.unit.scale)
+                    yield Sample(spec.name, labels + extra, value / spec.unit.divisor)
 
 
 def zeros(

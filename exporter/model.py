@@ -56,6 +56,8 @@ class Access:
     profile: str | None = None
     role_arn: str | None = None
     external_id: str | None = None
+    session_name: str = "amazon-connect-exporter"
+    """Of the role's session."""
     endpoint_url: str | None = None
     connect_timeout: float = 3.0
     read_timeout: float = 20.0

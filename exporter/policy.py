@@ -1,66 +1,127 @@
-"""The least that a role must be allowed, as an IAM policy document.
+"""The least that the credentials of this process, and the roles that it assumes, must be allowed: IAM policies.
 
 Amazon Connect judges access to metrics by what a request's filter names, so these are granted on queues and routing
-profiles, lists on what they list, and the description of an instance on the instance.
+profiles (and on the instance, where a filter names neither), lists on what they list, and the description of an
+instance on the instance. From AWS's service authorization reference.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from fnmatch import fnmatchcase
 from typing import Any
 
-from exporter.model import Target
+from exporter.inventory import account_of
+from exporter.model import Access, Target
 from exporter.watch import Plan
 
-QUEUES, PROFILES, STATUSES, INSTANCE = "/queue/*", "/routing-profile/*", "/agent-state/*", ""
+OWN = "caller"
+"""Stands for the account of the credentials that this process starts with, where the configuration does not tell."""
+
+PARTS: Mapping[str, str] = {
+    "queue": "/queue/*",
+    "routing_profile": "/routing-profile/*",
+    "agent_status": "/agent-state/*",
+    "instance": "",
+}
+"""Kind of resource to the end of its ARN, behind that of the instance."""
+DIRECTORIES = ("ds:DescribeDirectories", "*")
+"""What lists and describes instances looks into their directories, and AWS knows no narrower resource for that."""
+
+Document = dict[str, Any]
+Right = tuple[str, str]
+"""(action, resource)"""
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """An account and region in which instances are discovered; an account that is not known is `*`."""
+def documents(targets: Iterable[Target], places: Iterable[Access], plan: Plan) -> dict[str, Document]:
+    """By account id, the policy for whoever calls from there; never none.
 
-    account_id: str
-    region: str
-
-
-def document(targets: Iterable[Target], places: Iterable[Place], plan: Plan) -> dict[str, Any]:
-    """A policy for configured `targets` and for all instances of the `places`."""
+    `places` are where instances are discovered. Credentials whose account no ARN tells go by OWN, those of a profile
+    by `profile NAME`.
+    """
     configured, searched = tuple(targets), tuple(places)
-    arns = [_arn(t.access.region, t.account_id or "*", t.instance_id) for t in configured]
-    arns += [_arn(place.region, place.account_id, "*") for place in searched]
-    instances = sorted(set(arns))
-    statements = [
-        _statement(sid, [f"connect:{action}"], [instance + part for instance in instances for part in parts])
-        for sid, action, parts in _needs(plan)
-    ]
-    nameless = sorted({a for a, t in zip(arns, configured, strict=False) if not (t.arn and t.alias)})
-    if nameless:
-        statements.append(_statement("DescribeInstances", ["connect:DescribeInstance"], nameless))
-    if searched:
-        statements.append(_statement("DiscoverInstances", ["connect:ListInstances"], ["*"]))
-    if nameless or searched:
-        # Both of them look into the instance's directory, and AWS knows no narrower resource for that.
-        statements.append(_statement("ReadDirectories", ["ds:DescribeDirectories"], ["*"]))
-    return {"Version": "2012-10-17", "Statement": statements}
+    accounts = _own_accounts(configured)
+    rights: defaultdict[str, set[Right]] = defaultdict(set)
+    for target in configured:
+        caller, account = _caller(target.access, target.account_id or "", accounts)
+        instance = _arn(target.access.region, target.account_id or account, target.instance_id)
+        rights[caller].update(_needs(plan, instance))
+        if not (target.arn and target.alias):
+            rights[caller] |= {("connect:DescribeInstance", instance), DIRECTORIES}
+    for access in searched:
+        caller, account = _caller(access, "", accounts)
+        rights[caller].update(_needs(plan, _arn(access.region, account, "*")))
+        rights[caller] |= {("connect:ListInstances", "*"), DIRECTORIES}
+    for access in (*(target.access for target in configured), *searched):
+        if access.role_arn is not None:
+            own = _caller(Access(access.region, access.profile), "", accounts)[0]
+            rights[own].add(("sts:AssumeRole", access.role_arn))
+    return {caller: _document(_without_covered(rights[caller])) for caller in sorted(rights)}
 
 
-def _needs(plan: Plan) -> Iterator[tuple[str, str, tuple[str, ...]]]:
-    """(statement id, action of Amazon Connect, parts of an instance it is needed on)"""
-    yield "ListQueues", "ListQueues", (QUEUES,)
-    yield "ListRoutingProfiles", "ListRoutingProfiles", (INSTANCE, PROFILES)
+def _own_accounts(targets: Iterable[Target]) -> dict[str | None, str]:
+    """Profile (None: boto3's own chain) to its account: that of the instances which are called without a role."""
+    found: defaultdict[str | None, set[str]] = defaultdict(set)
+    for target in targets:
+        if target.access.role_arn is None and target.account_id:
+            found[target.access.profile].add(target.account_id)
+    return {profile: accounts.pop() for profile, accounts in found.items() if len(accounts) == 1}
+
+
+def _caller(access: Access, account_id: str, accounts: Mapping[str | None, str]) -> tuple[str, str]:
+    """Whose policy it is that counts, and the account for ARNs: `*` where that is not known."""
+    account = account_of(access.role_arn or "") or account_id or accounts.get(access.profile, "")
+    return account or (OWN if access.profile is None else f"profile {access.profile}"), account or "*"
+
+
+def _needs(plan: Plan, instance: str) -> Iterator[Right]:
+    """What is needed of an instance that is known by ARN and name."""
+    yield "connect:ListQueues", instance + PARTS["queue"]
+    yield "connect:ListRoutingProfiles", instance
     if plan.with_profile_queues:
-        yield "ListProfileQueues", "ListRoutingProfileQueues", (PROFILES,)
+        yield "connect:ListRoutingProfileQueues", instance + PARTS["routing_profile"]
     if plan.with_agent_statuses:
-        yield "ListAgentStatuses", "ListAgentStatuses", (STATUSES,)
+        yield "connect:ListAgentStatuses", instance + PARTS["agent_status"]
     for job in plan.jobs:
-        yield f"Collect{job.name.title()}", job.operation, (QUEUES, PROFILES) if job.by_profile else (QUEUES,)
+        yield from ((f"connect:{job.operation}", instance + PARTS[kind]) for kind in job.resources)
+
+
+def _without_covered(rights: set[Right]) -> set[Right]:
+    """Less what another right includes: `instance/*` has every instance, and everything in each."""
+    return {
+        (action, resource)
+        for action, resource in rights
+        if not any(a == action and r != resource and fnmatchcase(resource, r) for a, r in rights)
+    }
+
+
+def _document(rights: Iterable[Right]) -> Document:
+    """One statement for all resources on which the same is allowed, kind by kind."""
+    actions: defaultdict[str, list[str]] = defaultdict(list)
+    for action, resource in sorted(rights):
+        actions[resource].append(action)
+    statements: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+    for resource in sorted(actions):
+        statements.setdefault((_kind(resource), tuple(actions[resource])), []).append(resource)
+    taken: defaultdict[str, int] = defaultdict(int)
+    shown = []
+    for (kind, allowed), resources in sorted(statements.items()):
+        taken[kind] += 1
+        sid = kind if taken[kind] == 1 else f"{kind}{taken[kind]}"
+        shown.append({"Sid": sid, "Effect": "Allow", "Action": list(allowed), "Resource": resources})
+    return {"Version": "2012-10-17", "Statement": shown}
+
+
+def _kind(resource: str) -> str:
+    ends = {"/queue/*": "Queues", "/routing-profile/*": "RoutingProfiles", "/agent-state/*": "AgentStatuses"}
+    if resource == "*":
+        return "Anywhere"
+    if ":role/" in resource:
+        return "Roles"
+    return next((kind for end, kind in ends.items() if resource.endswith(end)), "Instances")
 
 
 def _arn(region: str, account_id: str, instance_id: str) -> str:
     partition = "aws-us-gov" if region.startswith("us-gov-") else "aws-cn" if region.startswith("cn-") else "aws"
     return f"arn:{partition}:connect:{region}:{account_id}:instance/{instance_id}"
-
-
-def _statement(sid: str, actions: list[str], resources: list[str]) -> dict[str, Any]:
-    return {"Sid": sid, "Effect": "Allow", "Action": actions, "Resource": resources}

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from exporter.board import Board
 from exporter.engine import Engine
-from exporter.model import Access, Reason
+from exporter.inventory import account_of
+from exporter.model import Access, Reason, Target
 from exporter.telemetry import State
 from exporter.watch import Clock
 from exporter.web.page import CollectorStatus, InstanceStatus
@@ -23,6 +24,8 @@ HINTS: Mapping[Reason, str] = {
     Reason.BAD_RESPONSE: "The answer is not Amazon Connect's: check proxy and aws.endpoint_url.",
     Reason.INTERNAL: "See the log; if it looks like a fault of the exporter, please report it.",
 }
+
+LIMIT = "limits.max_series"
 
 
 def describe(
@@ -43,7 +46,10 @@ def describe(
                 collectors=tuple(
                     _collector(state, board.series((key, state.collector), clock.monotonic())) for state in states
                 ),
-                notes=tuple(_note(state) for state in states if state.refusals),
+                notes=(
+                    *_strangers(watch.target, identities.get(watch.target.access, "")),
+                    *(_note(state) for state in states if state.refusals),
+                ),
             )
         )
     return tuple(shown)
@@ -59,8 +65,14 @@ def _collector(state: State, series: int) -> CollectorStatus:
         duration=state.duration,
         series=series,
         error=state.error,
-        hint=HINTS[state.reason] if state.reason else "",
+        hint=_hint(state),
     )
+
+
+def _hint(state: State) -> str:
+    if LIMIT in state.error:
+        return f"Raise {LIMIT}, or select fewer queues, levels or metrics."
+    return HINTS[state.reason] if state.reason else ""
 
 
 def _word(state: State, series: int) -> str:
@@ -69,6 +81,12 @@ def _word(state: State, series: int) -> str:
     if state.success:
         return "ok"
     return "failing" if series else "stale"
+
+
+def _strangers(target: Target, identity: str) -> Iterator[str]:
+    """Nobody sees another account's instances, so AWS will answer that there is none."""
+    if identity and target.account_id and account_of(identity) != target.account_id:
+        yield f"asked for as {identity}, but the instance belongs to account {target.account_id}: check role_arn"
 
 
 def _note(state: State) -> str:

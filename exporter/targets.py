@@ -109,6 +109,7 @@ def _access(keys: AwsKeys, region: str) -> Access:
         profile=keys.profile,
         role_arn=keys.role_arn,
         external_id=keys.external_id,
+        session_name=keys.session_name,
         endpoint_url=keys.endpoint_url,
         connect_timeout=keys.connect_timeout,
         read_timeout=keys.read_timeout,

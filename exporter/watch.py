@@ -350,11 +350,11 @@ class Watch:
         else:
             chunks = render(samples, by_name)
         entry = Entry(chunks, expires)
-        if entry.series + self.shared.board.series_beside(key, self.shared.clock.monotonic()) > self.plan.max_series:
+        most = self.plan.max_series
+        room = max(0, most - self.shared.board.series_beside(key, self.shared.clock.monotonic()))
+        if entry.series > room:
             self.shared.states[key].dropped += entry.series
-            raise TooManySeries(
-                f"{entry.series} series more than limits.max_series ({self.plan.max_series}) has room for"
-            )
+            raise TooManySeries(f"{entry.series} series dropped: limits.max_series ({most}) has room for {room}")
         self.shared.board.put(key, entry)
 
     def _information(self, inventory: Inventory) -> tuple[Sample, ...]:

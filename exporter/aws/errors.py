@@ -115,10 +115,13 @@ _CODE = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
 _SECRETS = (
     # A signature error quotes the request it wanted, session token included.
     (re.compile(r"The Canonical String for this request.*", re.DOTALL), ""),
+    # An answer that can not be read is quoted whole, and may be STS's, cut in the midst of a secret.
+    (re.compile(r"\s*Further retries may succeed.*", re.DOTALL), ""),
     (re.compile(r"(x-amz-security-token|signature|credential)(\s*[:=]\s*)\S+", re.IGNORECASE), r"\1\2…"),
     (re.compile(r"//[^/@\s]+@"), "//…@"),
     (re.compile(r"\b(AKIA|ASIA)[A-Z0-9]{8,}"), r"\1…"),
-    (re.compile(r"[A-Za-z0-9+/=]{40,}"), "…"),
+    # An ARN is none, however long its names: it says who was denied, and what.
+    (re.compile(r"(\barn:aws[\w-]*:[\w-]+:[\w-]*:[\d*]*:[\w+.@:/*-]+)|[A-Za-z0-9+/=]{40,}"), lambda m: m[1] or "…"),
 )
 
 

@@ -27,11 +27,11 @@ from botocore.session import Session
 
 from exporter import __version__
 from exporter.aws.bodies import read_bodies
+from exporter.aws.bounds import bound_answers
 from exporter.aws.errors import Failure, classify
 from exporter.model import Access, CallFailed, Reason
 
-SESSION_NAME = "amazon-connect-exporter"
-USER_AGENT = f"{SESSION_NAME}/{__version__}"
+USER_AGENT = f"amazon-connect-exporter/{__version__}"
 
 # With less than this left botocore lets every caller wait for new credentials: we get them beforehand, in one thread.
 _MUST_REFRESH = 10 * 60
@@ -43,6 +43,7 @@ class Identity(NamedTuple):
     profile: str | None
     role_arn: str | None
     external_id: str | None
+    session_name: str
 
 
 @dataclass(slots=True)
@@ -182,6 +183,7 @@ class Sessions:
             )
         except (BotoCoreError, ValueError) as error:
             raise _failed(classify(error), Reason.INVALID_REQUEST) from None
+        bound_answers(client)
         read_bodies(client)
         return client
 
@@ -210,11 +212,12 @@ class _Role(CredentialProvider):
 
     def _assume(self) -> dict[str, str]:
         """In the form that botocore's refreshable credentials want."""
-        params = {"RoleArn": self._access.role_arn, "RoleSessionName": SESSION_NAME}
+        params = {"RoleArn": self._access.role_arn, "RoleSessionName": self._access.session_name}
         if self._access.external_id is not None:
             params["ExternalId"] = self._access.external_id
         # The instance's region: there may be no other, and STS has an endpoint in each.
         client: Any = self.session.create_client("sts", region_name=self._access.region)
+        bound_answers(client)
         try:
             credentials = client.assume_role(**params)["Credentials"]
         finally:
@@ -228,7 +231,7 @@ class _Role(CredentialProvider):
 
 
 def identity_of(access: Access) -> Identity:
-    return Identity(access.profile, access.role_arn, access.external_id)
+    return Identity(access.profile, access.role_arn, access.external_id, access.session_name)
 
 
 def _credentials(session: Session) -> Credentials:

@@ -21,15 +21,15 @@ class Unit(Enum):
 
     COUNT = ("", 1.0)
     SECONDS = ("_seconds", 1.0)
-    PERCENT = ("_ratio", 0.01)
+    PERCENT = ("_ratio", 100.0)
 
     @property
     def suffix(self) -> str:
         return self.value[0]
 
     @property
-    def scale(self) -> float:
-        """Factor from AWS's value to ours: percent become ratios."""
+    def divisor(self) -> float:
+        """What AWS's value is divided by: percent become ratios. (Times 0.01 would make 0.7000000000000001 of 70 %.)"""
         return self.value[1]
 
 

@@ -107,6 +107,11 @@ class Faults:
         with self._lock:
             self._faults.extend(_Counted(fault) for fault in faults)
 
+    def remove(self, *faults: Fault) -> None:
+        """Ends these; of equal ones all."""
+        with self._lock:
+            self._faults = [each for each in self._faults if each.fault not in faults]
+
     def clear(self) -> None:
         with self._lock:
             self._faults.clear()

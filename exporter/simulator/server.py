@@ -26,10 +26,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from exporter.simulator import wire
+from exporter.simulator.authorisation import Authorisation, Policies
 from exporter.simulator.faults import Fault, Faults
 from exporter.simulator.messages import Message, Reply
 from exporter.simulator.quotas import Quota, Quotas
-from exporter.simulator.service import Served, Service
+from exporter.simulator.service import Observer, Served, Service
 from exporter.simulator.view import WorldView
 
 _LARGEST_BODY = 1 << 20
@@ -45,6 +46,9 @@ class Simulator:
 
     `unknown_queue` is the error code for a filter that names a queue which does not exist or is an agent's. `ticks`
     (seconds) fills the quotas, `wall` (unix seconds) ends credentials; everything else goes by the world's clock.
+    `policies` (account id to IAM policy document) say who may do what; without them everybody may do everything.
+    `observe` is told of every true answer, in the thread that sends it. `largest_page`: AWS may give fewer items than a
+    request allows.
     """
 
     def __init__(
@@ -59,10 +63,21 @@ class Simulator:
         keep: int = 2000,
         ticks: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
+        policies: Policies | None = None,
+        observe: Observer | None = None,
+        largest_page: int = 1000,
     ) -> None:
         self.faults = faults or Faults()
         self._service = Service(
-            world, self.faults, Quotas(quotas, ticks), wall=wall, unknown_queue=unknown_queue, keep=keep
+            world,
+            self.faults,
+            Quotas(quotas, ticks),
+            wall=wall,
+            unknown_queue=unknown_queue,
+            keep=keep,
+            authorisation=Authorisation(policies),
+            observe=observe,
+            largest_page=largest_page,
         )
         self._host, self._port = host, port
         self._server: _Server | None = None
@@ -79,6 +94,10 @@ class Simulator:
     def requests(self) -> deque[Served]:
         """The latest requests served, oldest first."""
         return self._service.requests
+
+    def allow(self, policies: Policies | None) -> None:
+        """From now on these `policies` hold, and no others."""
+        self._service.authorisation = Authorisation(policies)
 
     def start(self) -> None:
         """Serves in a thread of its own; OSError where the port is taken."""

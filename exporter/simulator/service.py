@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from exporter.simulator import troubles, wire
+from exporter.simulator.authorisation import Authorisation
 from exporter.simulator.errors import Refused
 from exporter.simulator.faults import Fault, Faults, Request
 from exporter.simulator.identity import Identities
@@ -36,6 +37,9 @@ _STS_ERRORS: Mapping[str, tuple[str, int]] = {
     "InternalServiceException": ("InternalFailure", 500),
     "ServiceUnavailableException": ("ServiceUnavailable", 503),
 }
+Observer = Callable[[Request, Mapping[str, Any]], None]
+"""Is told of every true answer that went out whole: the request, and the page that answers it."""
+
 _ERROR_TYPE_TAILS = ("", ":http://internal.amazon.com/coral/com.amazonaws.connect/")
 
 
@@ -64,6 +68,8 @@ class _Case:
     request_id: str
     request: Request | None = None
     faults: tuple[Fault, ...] = ()
+    page: Mapping[str, Any] | None = None
+    """The true answer, where Amazon Connect gave one."""
 
     @property
     def headers(self) -> dict[str, str]:
@@ -72,7 +78,9 @@ class _Case:
 
 class Service:
     """`wall` gives unix seconds by the machine's clock; `unknown_queue` is the error code for an unusable queue in a
-    filter; `keep` requests are remembered."""
+    filter; `keep` requests are remembered. `authorisation` may be replaced while requests are served.
+    No page has more than `largest_page` items,
+    whatever a request allows."""
 
     def __init__(
         self,
@@ -83,12 +91,18 @@ class Service:
         wall: Callable[[], float],
         unknown_queue: str,
         keep: int,
+        authorisation: Authorisation,
+        observe: Observer | None = None,
+        largest_page: int = 1000,
     ) -> None:
+        self.authorisation = authorisation
         self._world = world
         self._faults = faults
         self._quotas = quotas
         self._identities = Identities(lambda: [instance.account_id for instance in world.instances], wall)
         self._unknown_queue = unknown_queue
+        self._observe = observe
+        self._largest_page = largest_page
         self._pages = Pages(world.clock)
         self.requests: deque[Served] = deque(maxlen=keep)
 
@@ -117,6 +131,8 @@ class Service:
         if request is None:
             self.requests.append(Served("", None, {}, status, code))
             return
+        if self._observe is not None and case.page is not None and reply.ending == "whole":
+            self._observe(request, case.page)
         caller, instance = request.caller, request.params.get("InstanceId")
         self.requests.append(
             Served(request.operation, instance, request.params, status, code, caller.account_id, caller.region, fault)
@@ -137,7 +153,7 @@ class Service:
         except Refused as unreadable:
             return self._with_faults(case, request, _raising(unreadable))
         case.request = request = replace(request, params=params)
-        return self._with_faults(case, request, self._connect_answer)
+        return self._with_faults(case, request, lambda request: self._connect_answer(case, request))
 
     def _sts(self, case: _Case) -> Reply:
         caller = self._identities.caller(case.message.headers, case.service)
@@ -162,14 +178,16 @@ class Service:
 
     # --- true answers ---------------------------------------------------------------------------------------------
 
-    def _connect_answer(self, request: Request) -> Reply:
+    def _connect_answer(self, case: _Case, request: Request) -> Reply:
+        self.authorisation.check(request)
         _check(request)
-        return Reply(200, wire.write_rest_json(request.operation, self._page(request)), JSON)
+        case.page = page = self._page(request)
+        return Reply(200, wire.write_rest_json(request.operation, page), JSON)
 
     def _page(self, request: Request) -> Mapping[str, Any]:
         operation, params, caller = request.operation, request.params, request.caller
         scope = (caller.account_id, caller.region, operation)
-        size = int(params.get("MaxResults", PAGE_SIZES.get(operation, 1)))
+        size = min(self._largest_page, int(params.get("MaxResults", PAGE_SIZES.get(operation, 1))))
         if "NextToken" in params:
             return self._pages.next(
                 scope, params, size, lambda message: wire.invalid(request.service, operation, message)
@@ -178,6 +196,7 @@ class Service:
         return self._pages.first(scope, params, answer, size) if isinstance(answer, Listing) else answer
 
     def _sts_answer(self, request: Request) -> Mapping[str, Any]:
+        self.authorisation.check(request)
         _check(request)
         caller, params = request.caller, request.params
         if request.operation == "GetCallerIdentity":

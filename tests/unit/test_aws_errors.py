@@ -128,6 +128,21 @@ def test_a_message_never_carries_a_secret(message: str) -> None:
     assert "SECRET" not in clean(message)
 
 
+def test_an_arn_of_long_names_is_no_secret_and_a_secret_beside_it_is_one() -> None:
+    arn = "arn:aws:sts::111122223333:assumed-role/ContactCentreMetricsReadOnlyCrossAccountRole/exporter"
+    message = f"User: {arn} is not authorized to perform: sts:AssumeRole on resource: {arn}"
+    assert clean(message) == message
+    secret = "wJalrXUtnFEMIK7MDENGbPxRfiCYEXAMPLEKEYabcdef"
+    for around in (" {} {}", "{},{}", "{}={}", "{};{}", "{}\n{}"):
+        assert secret not in clean(around.format(arn, secret))
+
+
 def test_a_message_that_names_an_arn_stays_readable() -> None:
     message = "User: arn:aws:sts::111122223333:assumed-role/r/i-0a1b2c is not authorized to perform: connect:ListQueues"
     assert clean(message) == message
+
+
+def test_an_answer_of_sts_that_was_cut_in_its_secret_is_not_quoted() -> None:
+    told = "Unable to parse response (no element found: line 1, column 90), invalid XML received. Further retries may "
+    error = ResponseParserError(told + "succeed:\nb'<AssumeRoleResponse><SecretAccessKey>0Ng4rgQ'")
+    assert classify(error).message == told.partition(" Further")[0]

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any, TypeVar
 
@@ -117,6 +117,7 @@ def run(
     read_timeout: float = 10,
     role_arn: str | None = None,
     external_id: str | None = None,
+    session_name: str = "amazon-connect-exporter",
     endpoint_url: str | None = None,
     wait: Callable[[float], Awaitable[object]] | None = None,
     random: Random | None = None,
@@ -137,6 +138,7 @@ def run(
             "us-east-1",
             role_arn=role_arn,
             external_id=external_id,
+            session_name=session_name,
             endpoint_url=endpoint_url or stub.url,
             connect_timeout=1,
             read_timeout=read_timeout,
@@ -471,7 +473,7 @@ def test_a_chain_whose_token_expired_begins_again(stub: Stub, sessions: Sessions
 def test_a_chain_that_expires_every_time_fails_after_three_beginnings(stub: Stub, sessions: Sessions) -> None:
     async def scenario(rig: Rig) -> None:
         failure = await rig.fails(rig.pages())
-        assert failure.reason is Reason.INVALID_REQUEST
+        assert failure.reason is Reason.BAD_RESPONSE
 
     def script(asked: Asked) -> Reply:
         return refusal(400, "InvalidRequestException") if "NextToken" in asked.json else page(token="a")
@@ -541,6 +543,18 @@ def test_a_role_is_assumed_with_its_external_id_and_its_credentials_sign_the_cal
     assert forms[0]["RoleSessionName"] == "amazon-connect-exporter"
     signed = {asked.headers["Authorization"].split("/")[0] for asked in stub.asked if asked.path != "/"}
     assert signed == {"AWS4-HMAC-SHA256 Credential=ASIAROLE"}
+
+
+def test_a_role_is_assumed_under_the_name_that_is_configured(stub: Stub) -> None:
+    async def scenario(rig: Rig) -> None:
+        await rig.call()
+        await rig.call(access=replace(rig.access, session_name="x@y.z"))
+        await rig.call(access=replace(rig.access, session_name="other"))
+
+    stub.script = lambda asked: assumed_role() if asked.path == "/" else page()
+    run(stub, sessions := Sessions(), scenario, role_arn=ROLE, session_name="other")
+    sessions.close()
+    assert [asked.form["RoleSessionName"] for asked in stub.asked if asked.path == "/"] == ["other", "x@y.z"]
 
 
 def test_a_role_that_may_not_be_assumed_is_a_matter_of_credentials_and_is_not_asked_for_by_everyone(stub: Stub) -> None:

@@ -365,9 +365,15 @@ def test_a_fault_of_a_variable_names_the_variable(name: str, value: str, message
 
 def test_a_fault_of_the_command_line_names_the_flag() -> None:
     assert faults(MINIMAL, {}, **{"log.level": "loud"}) == ("--log-level: must be one of debug, info, warning, error",)
-    assert faults(MINIMAL, {}, **{"web.config_file": "web.yml"}) == (
-        "--web-config-file: TLS and basic auth come with a later version: leave this key out",
-    )
+    assert faults(MINIMAL, {}, **{"web.config_file": ""}) == ("--web-config-file: must not be empty",)
+
+
+def test_the_path_of_the_web_configuration_is_relative_to_the_file_that_names_it(tmp_path: Path) -> None:
+    config = tmp_path / "config.yml"
+    config.write_text(MINIMAL.read_text() + "\nweb: {config_file: tls/web.yml}\n")
+    assert load(config, {}).web.config_file == str(tmp_path / "tls/web.yml")
+    assert load(config, variables(WEB__CONFIG_FILE="tls/web.yml")).web.config_file == "tls/web.yml"
+    assert load(config, {}, {"web.config_file": "tls/web.yml"}).web.config_file == "tls/web.yml"
 
 
 def test_without_a_file_what_is_missing_is_named_as_a_variable() -> None:
@@ -425,6 +431,7 @@ def test_an_instance_overrides_the_keys_of_aws_and_null_is_an_override_too() -> 
         profile="monitoring",
         role_arn="arn:aws:iam::210987654321:role/connect-reader",
         external_id="0012",
+        session_name="metrics@eu",
         endpoint_url="http://127.0.0.1:4566",
         connect_timeout=0.5,
         read_timeout=90.0,
@@ -432,6 +439,7 @@ def test_an_instance_overrides_the_keys_of_aws_and_null_is_an_override_too() -> 
     assert (first.quota_share, first.quotas["GetCurrentMetricData"]) == (1.0, Quota(10.0, 16.0))
     assert second.access == Access(
         region="us-west-2",
+        session_name="metrics-of-the-us",
         endpoint_url="https://vpce-0a1b2c3d.connect.us-west-2.vpce.amazonaws.com",
         connect_timeout=4.0,
         read_timeout=25.0,
