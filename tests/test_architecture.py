@@ -45,9 +45,7 @@ BELOW: Mapping[str, frozenset[str]] = {
         # what is served
         "web": "config_file durations",
         # what knows nothing but the vocabulary
-        **dict.fromkeys(
-            ("aws", "catalogue", "config_faults", "durations", "inventory", "logs", "objectives"), ""
-        ),
+        **dict.fromkeys(("aws", "catalogue", "config_faults", "durations", "inventory", "logs", "objectives"), ""),
         # what knows nothing at all
         **dict.fromkeys(("simulator", ""), ""),
     }.items()
