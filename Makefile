@@ -12,7 +12,7 @@ DOCKER ?= docker
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check format bench docs golden chart pins image clean
+.PHONY: help demo test check format bench chaos soak docs golden chart pins image clean dashboards
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,6 +29,7 @@ check: $(VENV)/.dev ## format, lint, types, and that generated documents are up 
 	$(BIN)/mypy
 	$(BIN)/hadolint Dockerfile
 	$(BIN)/python -m exporter.reference --check
+	$(BIN)/python -m grafana.build --check
 	$(BIN)/python -m helm.build --check
 
 format: $(VENV)/.dev ## rewrite the code as ruff would
@@ -38,8 +39,19 @@ format: $(VENV)/.dev ## rewrite the code as ruff would
 bench: $(VENV)/.test ## how long a scrape, a refresh and a page take
 	@$(BIN)/python -m tests.bench $(ARGS)
 
+# Random faults: `make chaos SEEDS=1000`, or one episode again: `make chaos ARGS="--seed 7"`.
+SEEDS ?= 200
+chaos: $(VENV)/.test ## episodes of random faults, a seed each, against the real daemon by an accelerated clock
+	@$(BIN)/python -m tests.chaos --seeds $(SEEDS) $(ARGS)
+
+soak: $(VENV)/.test ## a day of steady work in minutes: what memory, threads and descriptors do
+	@$(BIN)/python -m tests.bench.soak $(ARGS)
+
 docs: $(VENV)/.run ## write the generated references
 	$(BIN)/python -m exporter.reference
+
+dashboards: $(VENV)/.run ## the Grafana dashboards, from grafana/boards; then `make chart`
+	$(BIN)/python -m grafana.build
 
 chart: $(VENV)/.run ## the Helm chart's copies of rules and dashboards, its schema and its table of values
 	$(BIN)/python -m helm.build
@@ -56,6 +68,7 @@ pins: ## constraints.txt anew: the newest versions, to be tested before they are
 
 image: ## the container image
 	$(DOCKER) build --build-arg BASE=$(BASE) --build-arg REVISION="$$(git rev-parse HEAD)" \
+		--build-arg SOURCE_DATE_EPOCH="$$(git log -1 --format=%ct)" \
 		--build-arg VERSION="$$(sed -n 's/^__version__ = "\(.*\)"/\1/p' exporter/__init__.py)" -t $(IMAGE) .
 
 clean: ## everything these commands made

@@ -32,7 +32,9 @@ README = REPOSITORY / "README.md"
 TEXT = README.read_text()
 ON_A_MARK = 1_790_000_100.0
 """Unix seconds in the early afternoon, when "today" is not empty."""
-OTHER_PROGRAMS = frozenset({"python3", ".venv/bin/pip", "helm"})
+OTHER_PROGRAMS = frozenset({"python3", ".venv/bin/pip", "helm", "docker"})
+OF_DEPLOYMENT = frozenset({"shell", "ini", "alloy", "yml"})
+"""Quotes of files and commands that tests/e2e/test_deploy.py looks at."""
 EVERY_SCRAPE_HAS = frozenset({"job", "instance"})
 
 
@@ -67,7 +69,7 @@ def eight_lines(directory: Path) -> Path:
 
 def test_every_fence_is_of_a_language_that_is_checked_here() -> None:
     opened = re.findall(r"(?m)^```(\w*)$", TEXT)[::2]
-    assert set(opened) <= {"sh", "yaml", "json", "promql", "text"}
+    assert set(opened) <= {"sh", "yaml", "json", "promql", "text", *OF_DEPLOYMENT}
     assert len(opened) * 2 == TEXT.count("\n```")
 
 
