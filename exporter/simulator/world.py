@@ -12,12 +12,12 @@ from dataclasses import replace
 from random import Random
 from threading import RLock
 
-from exporter.simulator import world_current, world_historical, world_plan
+from exporter.simulator import world_current, world_historical, world_incidents, world_plan
 from exporter.simulator.world_books import KEEP
 from exporter.simulator.world_floor import Floor
 from exporter.simulator.world_ledger import STEP, Contact
 from exporter.simulator.world_names import UTC_OFFSETS
-from exporter.simulator.world_people import CONTACT, IDLE, NOTHING, Line
+from exporter.simulator.world_people import CONTACT, IDLE, NOTHING, Line, Team
 from exporter.simulator.world_places import CHANNELS, Instance, Profile, Queue, Status
 from exporter.simulator.world_shifts import Shifts
 
@@ -27,6 +27,10 @@ HISTORY = float(KEEP)
 """Seconds lived before a world is handed out: 24 h that can be asked about, and two more to get going."""
 _AGE = 400 * 86400.0
 _LIVING_STEPS = 100
+_ATTENTIVE = 0.2
+"""Where a day is to go well, agents miss a contact so many times as often as elsewhere."""
+_SPREAD = 0.4
+"""There, breaks are spread over so much of a shift: half of a team is never at lunch."""
 _KINDS = {CONTACT: "CONTACT", IDLE: "IDLE"}
 
 CurrentRows = list[tuple[dict[str, str], dict[str, float | None]]]
@@ -48,16 +52,20 @@ class World:
         queue_names: Sequence[str] | None = None,
         history: float = HISTORY,
         volume: float = 1.0,
+        calm: bool = False,
         progress: Callable[[float], None] | None = None,
     ) -> None:
         """Lives through `history` seconds, which takes a while; `progress` hears of it in steps from 0 to 1.
 
         `queue_names` are those of each instance's first queues. `volume` multiplies contacts, and agents with them.
+        `calm`: a day goes well unless something is done to it, with enough attentive people at every hour, and
+        customers who do not hang up while it rings.
         """
         self.clock = clock
         """Unix seconds; the one time there is in this world."""
         self._lock = RLock()
         self._floors: dict[str, Floor] = {}
+        self._shifts: dict[str, Shifts] = {}
         self.instances: tuple[Instance, ...] = ()
         now = clock()
         start = (now - history) // STEP * STEP
@@ -72,9 +80,15 @@ class World:
                 account_id=account_id,
                 created=now // 86400 * 86400.0 - _AGE,
                 volume=volume,
+                calm=calm,
             )
-            floor = Floor(random=Random(f"{seed}/{number}/floor"), start=start, utc_offset=UTC_OFFSETS.get(region, 0))
-            _begin(floor, draft)
+            floor = Floor(
+                random=Random(f"{seed}/{number}/floor"),
+                start=start,
+                utc_offset=UTC_OFFSETS.get(region, 0),
+                neglect=_ATTENTIVE if calm else 1.0,
+            )
+            self._shifts[draft.instance.id] = _begin(floor, draft, _SPREAD if calm else 0.1)
             self._floors[draft.instance.id] = floor
             self.instances += (draft.instance,)
         self._live(start, now, progress or (lambda _: None))
@@ -238,21 +252,89 @@ class World:
                 line.changes += 1
                 floor.next_arrival(line)
 
+    # what can happen to it: from `start` to `end`, unix seconds, scripted beforehand
+
+    def lose_staff(self, instance_id: str, profile_id: str, start: float, end: float) -> None:
+        """The agents of a routing profile go offline once their contact is done; then those return who are on shift."""
+        with self._lock:
+            floor, team = self._team(instance_id, profile_id)
+            world_incidents.lose_staff(floor, self._shifts[instance_id], team, start, end)
+
+    def hold_meeting(self, instance_id: str, profile_id: str, share: float, start: float, end: float) -> None:
+        """A share of a routing profile's agents who work at `start` are in a custom status."""
+        with self._lock:
+            floor, team = self._team(instance_id, profile_id)
+            names = [status.name for status in self._known(instance_id).statuses]
+            world_incidents.hold_meeting(floor, team, names.index("Meeting"), share, start, end)
+
+    def agents_error(self, instance_id: str, profile_id: str, share: float, start: float, end: float) -> None:
+        """A share of a routing profile's agents online at `start` miss the next contact, and stay in error."""
+        with self._lock:
+            floor, team = self._team(instance_id, profile_id)
+            world_incidents.agents_error(floor, team, share, start, end)
+
+    def stall_routing(
+        self, instance_id: str, queue_id: str, start: float, end: float, *, channels: Sequence[str] = CHANNELS
+    ) -> None:
+        """Contacts of a queue reach nobody, whoever is free."""
+        with self._lock:
+            _standard(self._known(instance_id), queue_id)
+            floor, lines = self._lines_of(instance_id, (queue_id,), channels)
+            world_incidents.stall_routing(floor, lines, start, end)
+
+    def silence(self, instance_id: str, channel: str, start: float, end: float) -> None:
+        """No contact arrives on a channel."""
+        with self._lock:
+            floor, lines = self._lines_of(instance_id, None, (channel,))
+            world_incidents.silence(floor, lines, start, end)
+
+    def lose_patience(
+        self,
+        instance_id: str,
+        queue_id: str,
+        factor: float,
+        start: float,
+        end: float,
+        *,
+        channels: Sequence[str] = CHANNELS,
+    ) -> None:
+        """Those who come to a queue give up `factor` times as soon as usual."""
+        with self._lock:
+            _standard(self._known(instance_id), queue_id)
+            floor, lines = self._lines_of(instance_id, (queue_id,), channels)
+            world_incidents.lose_patience(floor, lines, factor, start, end)
+
+    def _lines_of(
+        self, instance_id: str, queues: Iterable[str] | None, channels: Iterable[str]
+    ) -> tuple[Floor, list[Line]]:
+        self.advance()
+        floor = self._floors[instance_id]
+        return floor, _lines(floor, queues, channels)
+
+    def _team(self, instance_id: str, profile_id: str) -> tuple[Floor, Team]:
+        self.advance()
+        floor = self._floors[instance_id]
+        for team in floor.teams:
+            if team.profile == profile_id:
+                return floor, team
+        raise KeyError(profile_id)
+
     def _put(self, instance: Instance) -> None:
         self.instances = tuple(instance if i.id == instance.id else i for i in self.instances)
 
 
-def _begin(floor: Floor, draft: world_plan.Draft) -> None:
+def _begin(floor: Floor, draft: world_plan.Draft, spread: float) -> Shifts:
     floor.teams = draft.teams
     for line in draft.lines:
         floor.open_line(line)
     named = {status.name: place for place, status in enumerate(draft.instance.statuses)}
     custom = {status.name for status in draft.instance.statuses if status.kind == "CUSTOM"}
     others = [named[name] for name in sorted(custom - {"Break", "Lunch"})]
-    shifts = Shifts(floor, short=named["Break"], long=named["Lunch"], others=others)
+    shifts = Shifts(floor, short=named["Break"], long=named["Lunch"], others=others, spread=spread)
     for team in draft.teams:
         for agent in team.agents:
             shifts.employ(agent)
+    return shifts
 
 
 def _lines(floor: Floor, queues: Iterable[str] | None, channels: Iterable[str]) -> list[Line]:

@@ -42,9 +42,9 @@ def next_arrival(
             return time
 
 
-def ring(random: Random, voice: bool) -> tuple[bool, float]:
-    """Whether the agent answers, and the seconds until they do or it is given up."""
-    if random.random() < (0.015 if voice else 0.006):
+def ring(random: Random, voice: bool, neglect: float) -> tuple[bool, float]:
+    """Whether the agent answers, and the seconds until they do or it is given up. 1 is the usual `neglect`."""
+    if random.random() < neglect * (0.015 if voice else 0.006):
         return False, 20.0
     return True, 2.0 + random.random() * (6.0 if voice else 4.0)
 

@@ -6,6 +6,7 @@ state at a moment does not depend on how often anybody looked.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from heapq import heappop, heappush
 from random import Random
@@ -25,11 +26,13 @@ _QUARTER = 900
 class Floor:
     """The contacts and agents of one instance, and the events to come."""
 
-    def __init__(self, *, random: Random, start: float, utc_offset: float) -> None:
+    def __init__(self, *, random: Random, start: float, utc_offset: float, neglect: float = 1.0) -> None:
         self.random = random
         self.now = start
         self.utc_offset = utc_offset
         """Hours; the rhythm of the day is a local one."""
+        self.neglect = neglect
+        """How many times as often as usual agents miss a contact."""
         self.lines: dict[tuple[str, str], Line] = {}
         self.teams: list[Team] = []
         self.open: dict[Contact, None] = {}
@@ -107,12 +110,12 @@ class Floor:
         line.waiting[contact] = None
         patience = line.nature.patience
         if patience is not None and contact.method != "CALLBACK":
-            self.at(self.now + self.random.expovariate(1 / patience), self._lose_patience, contact)
+            self.at(self.now + self.random.expovariate(line.haste / patience), self._lose_patience, contact)
         if line.overflow is not None:
             self.at(self.now + line.overflow_after, self._overflow, contact)
         for delay in sorted({delay for _, _, delay in line.serves if delay}):
-            self.at(self.now + delay, self._place, contact)
-        self._place(contact)
+            self.at(self.now + delay, self.place, contact)
+        self.place(contact)
 
     def _line(self, contact: Contact) -> Line:
         return self.lines[contact.queue, contact.channel]
@@ -179,11 +182,11 @@ class Floor:
 
     # routing
 
-    def _place(self, contact: Contact) -> None:
+    def place(self, contact: Contact) -> None:
         """Rings the agent who has been free the longest, in the profile that ranks this queue highest."""
-        if contact.stage != "WAITING":
-            return
         line = self._line(contact)
+        if contact.stage != "WAITING" or line.stalled:
+            return
         best: Agent | None = None
         rank = (0, 0.0)
         for team, priority, delay in line.serves:
@@ -207,7 +210,7 @@ class Floor:
             if not lines or agent not in agent.team.free[channel]:
                 continue
             for priority, delay, line in lines:
-                if not line.waiting:
+                if not line.waiting or line.stalled:
                     continue
                 first = next((c for c in line.waiting if c.stage == "WAITING"), None)
                 if first is None or (delay and self._waited(first) < delay):
@@ -222,8 +225,11 @@ class Floor:
         contact.stage = "RINGING"
         self.refit(agent)
         self.mark(agent)
-        answers, seconds = world_chance.ring(self.random, contact.channel == "VOICE")
+        answers, seconds = world_chance.ring(self.random, contact.channel == "VOICE", self._neglect(agent))
         self.at(self.now + seconds, self._answer if answers else self._miss, (agent, contact))
+
+    def _neglect(self, agent: Agent) -> float:
+        return math.inf if agent in agent.team.deaf else self.neglect
 
     def _missed(self, agent: Agent, contact: Contact, line: Line) -> None:
         self.books.misses.append((self.now, contact.queue, contact.channel, agent.id))
@@ -237,13 +243,15 @@ class Floor:
         agent.error = True
         contact.stage = "WAITING"
         self._missed(agent, contact, self._line(contact))
-        self.at(self.now + world_chance.error(self.random), self._reset, agent)
+        self.at(self.now + world_chance.error(self.random), self.reset, agent)
         self.settle(agent)
-        self._place(contact)
+        self.place(contact)
 
-    def _reset(self, agent: Agent) -> None:
-        agent.error = False
-        self.settle(agent)
+    def reset(self, agent: Agent) -> None:
+        """Out of error, but for those who can not."""
+        if agent not in agent.team.deaf:
+            agent.error = False
+            self.settle(agent)
 
     # conversation
 

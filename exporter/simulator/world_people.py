@@ -38,6 +38,7 @@ class Line:
         "changes",
         "channel",
         "factor",
+        "haste",
         "key",
         "nature",
         "open",
@@ -46,6 +47,7 @@ class Line:
         "rates",
         "scheduled",
         "serves",
+        "stalled",
         "tallies",
         "waiting",
     )
@@ -59,6 +61,10 @@ class Line:
         self.factor = 1.0
         self.changes = 0
         """Of the factor: an arrival drawn before the last one is void."""
+        self.haste = 1.0
+        """How many times as soon as usual those who arrive give up."""
+        self.stalled = False
+        """Whether routing offers contacts of this line to nobody."""
         self.open = True
         self.overflow: Line | None = None
         self.overflow_after = 0.0
@@ -75,7 +81,7 @@ class Line:
 class Team:
     """The agents of one routing profile."""
 
-    __slots__ = ("agents", "buckets", "free", "lines", "online", "profile", "slots")
+    __slots__ = ("absent", "agents", "buckets", "deaf", "free", "lines", "online", "profile", "slots")
 
     def __init__(self, profile: str, slots: Sequence[int]) -> None:
         self.profile = profile
@@ -85,6 +91,10 @@ class Team:
         """By channel: (priority, delay, line)."""
         self.agents: list[Agent] = []
         self.online: dict[Agent, None] = {}
+        self.absent = False
+        """Whether nobody comes to work."""
+        self.deaf: dict[Agent, None] = {}
+        """Who answers nothing, and does not get out of error."""
         self.free: tuple[dict[Agent, None], ...] = ({}, {}, {}, {})
         """By channel: who can take a contact now, longest free first."""
         self.buckets: dict[int, list[float]] = {}

@@ -33,6 +33,13 @@ _MIXES: tuple[dict[int, float], ...] = (
 )
 
 
+# Where a day is to go well: so many times the people that are just enough, and so many more, at every hour; and
+# customers who do not hang up while it rings.
+_PLENTY = 1.5
+_AT_LEAST = 4.0
+_PATIENT = 5.0
+
+
 @dataclass(slots=True)
 class Draft:
     """An instance in the making; `teams` run parallel to the instance's profiles."""
@@ -56,6 +63,7 @@ def instance(
     account_id: str,
     created: float,
     volume: float,
+    calm: bool,
 ) -> Draft:
     """Draws one instance, its lines (none open yet) and its teams with their agents (none employed yet)."""
     id_ = uuid(random)
@@ -63,11 +71,11 @@ def instance(
     count = max(queues, len(names or ()))
     titles = list(names or ()) + [world_names.queue_name(n) for n in range(len(names or ()), count)]
     standard = [Queue(uuid(random), title, "STANDARD") for title in titles]
-    by_queue = _lines(random, [queue.id for queue in standard], volume)
+    by_queue = _lines(random, [queue.id for queue in standard], volume, _PATIENT if calm else 1.0)
     lines = [line for group in by_queue for line in group]
     teams, profile_names = _teams(random, by_queue)
     for team in teams:
-        _staff(random, team)
+        _staff(random, team, calm)
     profiles = tuple(Profile(team.profile, name, serves(team)) for team, name in zip(teams, profile_names, strict=True))
     own = [Queue(agent.id, None, "AGENT") for team in teams for agent in team.agents]
     made = Instance(
@@ -137,7 +145,7 @@ def daily_contacts(queues: int) -> float:
     return 900.0 * queues if queues <= 16 else 900.0 * 16 * (queues / 16) ** 0.72
 
 
-def _lines(random: Random, queues: Sequence[str], volume: float) -> list[list[Line]]:
+def _lines(random: Random, queues: Sequence[str], volume: float, patient: float) -> list[list[Line]]:
     """The channels of each queue. One of the later queues is served by nobody and overflows into the first."""
     weights = [random.lognormvariate(0.0, 0.6) for _ in queues]
     contacts = daily_contacts(len(queues)) * volume
@@ -151,7 +159,8 @@ def _lines(random: Random, queues: Sequence[str], volume: float) -> list[list[Li
         for channel, part in mix.items():
             rates = [share * part * value * QUARTERS / (24 * HOUR) for value in _channel_hours(shape, channel)]
             nature = _NATURES[channel]
-            lines.append(Line(queue, channel, replace(nature, talk=nature.talk * pace), rates))
+            patience = None if nature.patience is None else nature.patience * patient
+            lines.append(Line(queue, channel, replace(nature, talk=nature.talk * pace, patience=patience), rates))
         result.append(lines)
     _overflows(result)
     return result
@@ -231,9 +240,12 @@ def _deferred(rates: Sequence[float]) -> list[float]:
     return [rate * sum(rates) / sum(busy) for rate in busy] if any(busy) else busy
 
 
-def _staff(random: Random, team: Team) -> None:
+def _staff(random: Random, team: Team, calm: bool) -> None:
     """Hires until every quarter has enough people, breaks included; shifts of eight hours and of four."""
-    need = [1.12 * x + 0.45 * math.sqrt(x) + (0.6 if x > 0.02 else 0.0) for x in _load(team)]
+    load = _load(team)
+    need = [1.12 * x + 0.45 * math.sqrt(x) + (0.6 if x > 0.02 else 0.0) for x in load]
+    if calm and any(load):
+        need = [_PLENTY * x + _AT_LEAST for x in need]
     while max(need) > 0.5:
         gain, start, length = max(
             (_gain(need, start, length), start, length) for length in (32, 32, 16) for start in range(0, QUARTERS, 4)

@@ -15,28 +15,47 @@ _ABSENT = 0.03
 class Shifts:
     """Plays the working days of every agent on a floor."""
 
-    def __init__(self, floor: Floor, *, short: int, long: int, others: Sequence[int]) -> None:
-        """`short` and `long` are the statuses of breaks, `others` those of everything else that is not a contact."""
+    def __init__(self, floor: Floor, *, short: int, long: int, others: Sequence[int], spread: float = 0.1) -> None:
+        """`short` and `long` are the statuses of breaks, `others` those of everything else that is not a contact.
+
+        `spread`: over which part of a shift those who began together have the same break.
+        """
         self._floor = floor
         self._short = short
         self._long = long
         self._others = tuple(others)
+        self._spread = spread
 
     def employ(self, agent: Agent) -> None:
         """Puts the agent's next shift on the calendar: the one they are in the middle of, or else the next."""
-        floor = self._floor
-        midnight = (floor.now + floor.utc_offset * HOUR) // DAY * DAY - floor.utc_offset * HOUR
-        start = midnight + agent.start - DAY
-        while start + agent.length <= floor.now:
-            start += DAY
+        floor, start = self._floor, self._shift(agent)
         floor.at(max(start, floor.now), self._come, (agent, start))
 
     def _come(self, due: tuple[Agent, float]) -> None:
         agent, start = due
         floor, draw = self._floor, self._floor.random.random
         floor.at(start + DAY + (draw() - 0.5) * 300.0, self._come, (agent, start + DAY))
-        if agent.status != OFFLINE or draw() < _ABSENT:
+        if agent.status != OFFLINE or draw() < _ABSENT or agent.team.absent:
             return
+        self._begin(agent, start)
+
+    def come_back(self, agent: Agent) -> None:
+        """In the middle of their shift, where it is not over."""
+        start = self._shift(agent)
+        if agent.status == OFFLINE and start <= self._floor.now:
+            self._begin(agent, start)
+
+    def _shift(self, agent: Agent) -> float:
+        """When the shift begins that the agent is in the middle of, or else the next."""
+        floor = self._floor
+        midnight = (floor.now + floor.utc_offset * HOUR) // DAY * DAY - floor.utc_offset * HOUR
+        start = midnight + agent.start - DAY
+        while start + agent.length <= floor.now:
+            start += DAY
+        return start
+
+    def _begin(self, agent: Agent, start: float) -> None:
+        floor, draw = self._floor, self._floor.random.random
         agent.day += 1
         agent.touched = floor.now
         floor.set_status(agent, AVAILABLE)
@@ -55,7 +74,7 @@ class Shifts:
         if self._others and draw() < 0.4:
             plan.append((draw(), self._others[int(draw() * len(self._others))], 600.0 + 2400.0 * draw()))
         for share, status, seconds in plan:
-            when = start + (end - start) * (share + (draw() - 0.5) * 0.1)
+            when = start + (end - start) * (share + (draw() - 0.5) * self._spread)
             if self._floor.now < when < end - seconds:
                 self._floor.at(when, self._pause, (agent, agent.day, status, seconds))
 
