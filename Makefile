@@ -20,8 +20,10 @@ help: ## this list
 demo: $(VENV)/.run ## a contact centre and the exporter on this machine, no AWS account needed
 	@$(BIN)/amazon-connect-exporter demo $(ARGS)
 
+# Three workers on two cores: many tests wait for daemons. `make test WORKERS=0` runs one test after the other.
+WORKERS ?= 3
 test: $(VENV)/.test ## all tests; those whose program is not installed are skipped, with the reason
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile $(ARGS)
 
 check: $(VENV)/.dev ## format, lint, types, and that generated documents are up to date
 	$(BIN)/ruff format --check
