@@ -118,8 +118,10 @@ async def _once(settings: Settings) -> int:
 def demo_command(options: argparse.Namespace) -> int:
     """Simulator and exporter together."""
     # A day of contacts is not worth living through for an address that is taken.
-    sock = _bind(options.listen_address or demo.ADDRESS)
-    with demo.contact_centre(options.seed, options.instances, options.queues, _say) as simulator:
+    with (
+        _bind(options.listen_address or demo.ADDRESS) as sock,
+        demo.contact_centre(options.seed, options.instances, options.queues, _say) as simulator,
+    ):
         demo.use_only_the_simulator(simulator.url)
         overrides = _overrides(options, {"web.listen_address": demo.ADDRESS})
         read = partial(_checked, partial(load, None, demo.environment(simulator.url), overrides))

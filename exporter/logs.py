@@ -20,6 +20,10 @@ from structlog.typing import EventDict, Processor
 
 QUIET = ("botocore", "boto3", "s3transfer", "urllib3", "uvicorn", "starlette", "asyncio", "httptools", "websockets")
 """Libraries of which only warnings are shown: at debug botocore prints signed headers and credentials, so never."""
+SILENT = ("botocore.credentials",)
+"""Warns of every single attempt to renew credentials, which is told of here as the failure of whatever needed them."""
+OF_AWS = ("botocore", "boto3", "s3transfer", "urllib3")
+"""Those of them that talk to AWS."""
 VALUE_LIMIT = 2_000
 TRACE_LIMIT = 10_000
 """Characters of a value, and of a traceback."""
@@ -27,11 +31,12 @@ TRACE_LIMIT = 10_000
 SECRET_KEY = re.compile(r"secret|passw|authorization|credential|access_?key|external_?id|token$", re.IGNORECASE)
 SECRET_TEXT = re.compile(
     r"(?P<name>x-amz-security-token|authorization|secretaccesskey|sessiontoken|aws_secret_access_key|aws_session_token)"
-    r"(?P<sign>[\"']?\s*[:=]\s*)(?:AWS4-HMAC-SHA256[^\n\"]*|Basic\s+\S+|Bearer\s+\S+|[\"']?[^\s\"',;&]+)"
+    r"(?P<sign>[\"']?\s*[:=>]\s*)(?:AWS4-HMAC-SHA256[^\n\"]*|Basic\s+\S+|Bearer\s+\S+|[\"']?[^\s\"',;&<]+)"
     r"|\b(?:AKIA|ASIA)[A-Z0-9]{12,}",
     re.IGNORECASE,
 )
-"""AWS answers a wrong signature with the whole request it should have been, session token included."""
+"""AWS answers a wrong signature with the whole request it should have been, session token included. botocore quotes an
+answer of STS that it can not read: XML with credentials."""
 HIDDEN = "<hidden>"
 BARE = re.compile(r"[^\s\"=\\]+")
 SENTENCE = re.compile(r"[^\"=\\]+")
@@ -87,6 +92,8 @@ def configure(
     root.setLevel(threshold)
     for name in QUIET:
         logging.getLogger(name).setLevel(max(threshold, logging.WARNING))
+    for name in SILENT:
+        logging.getLogger(name).setLevel(logging.ERROR)
     logging.captureWarnings(True)
 
 
@@ -116,7 +123,11 @@ def _explain(tracebacks: bool) -> Processor:
 
 
 def _is_internal(event: EventDict, error: BaseException) -> bool:
-    """An exception that nobody gave a reason out of the closed set, and that the system did not raise, is a bug."""
+    """An exception that nobody gave a reason out of the closed set, and that the system did not raise, is a bug; but
+    not one of ours where a library for AWS warns of it.
+    """
+    if str(event.get("logger", "")).partition(".")[0] in OF_AWS:
+        return False
     reason = event.get("reason") or getattr(error, "reason", None)
     if isinstance(reason, str):
         return reason == "internal"

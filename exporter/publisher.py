@@ -16,6 +16,10 @@ HEARTBEAT = 5.0
 """Seconds after which the page is made anew though nothing changed: CPU time, memory and quota levels move on."""
 PAUSE = 0.25
 """Seconds between two pages, at least: what changes together is rendered together."""
+LONGEST_PAUSE = 15.0
+"""Seconds between them, at most: one that took long, because the process was not given any CPU time, must not be the
+last for minutes, in which values grow old and the process looks dead.
+"""
 SHARE = 0.1
 """Of all time, what making pages may take: a page of 100,000 series every few seconds rather than several a second."""
 
@@ -42,7 +46,7 @@ class Publisher:
             begun = self._monotonic()
             self.page = await self.make()
             self.latest = self._monotonic()
-            await asyncio.sleep(max(PAUSE, (self.latest - begun) / SHARE))
+            await asyncio.sleep(max(PAUSE, min(LONGEST_PAUSE, (self.latest - begun) / SHARE)))
             await self._something_new(begun)
 
     async def make(self) -> Exposition:

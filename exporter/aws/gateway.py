@@ -12,7 +12,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from functools import partial
 from random import Random
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from botocore import xform_name
 from botocore.client import BaseClient
@@ -22,6 +22,8 @@ from exporter.aws.limiter import Limiter
 from exporter.aws.sessions import Identity, Sessions, identity_of
 from exporter.aws.threads import Threads
 from exporter.model import Access, CallFailed, Quota, Reason
+
+T = TypeVar("T")
 
 IN_FLIGHT_PER_SCOPE = 4
 """Calls of one instance that may run at once: an instance that hangs must leave threads to the others."""
@@ -251,7 +253,7 @@ class Gateway:
                 opening, future = self._opening(identity_of(call.access), wanted)
                 try:
                     async with asyncio.timeout(call.patience):
-                        client = await asyncio.shield(asyncio.wrap_future(future))
+                        client = await asyncio.shield(_heard(future))
                 except TimeoutError:
                     raise call.failed(Reason.TIMEOUT, "", f"no credentials within {call.patience:g} s") from None
                 except CallFailed as failure:
@@ -346,6 +348,13 @@ def _invoke(call: _Call, method: Callable[..., dict[str, Any]], monotonic: Calla
     except Exception as error:  # noqa: BLE001 (this is the edge where all of them are translated)
         return _Outcome(monotonic() - begin, failure=call.failed(*classify(error)))
     return _Outcome(monotonic() - begin, answer)
+
+
+def _heard(future: Future[T]) -> asyncio.Future[T]:
+    """The same for the loop. Should everybody have stopped waiting when it fails, asyncio would log a fault of ours."""
+    waiting = asyncio.wrap_future(future)
+    waiting.add_done_callback(lambda done: done.cancelled() or done.exception())
+    return waiting
 
 
 def _on_loop(loop: asyncio.AbstractEventLoop, callback: Callable[[], object]) -> None:

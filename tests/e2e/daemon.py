@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -82,8 +83,9 @@ def parse(text: str, openmetrics: bool = False) -> Series:
     return found
 
 
-def sample(line: str) -> tuple[str, list[tuple[str, str]], float]:
-    """(name, pairs of label and value, value) of one line."""
+@lru_cache(50_000)
+def sample(line: str) -> tuple[str, Labels, float]:
+    """(name, pairs of label and value, value) of one line. Of page after page most lines are the same."""
     match = _SAMPLE.fullmatch(line)
     assert match, f"not a sample, or one with a timestamp: {line!r}"
     pairs, text, at = [], match["labels"] or "", 0
@@ -93,7 +95,7 @@ def sample(line: str) -> tuple[str, list[tuple[str, str]], float]:
         pairs.append((label[1], re.sub(r'\\[\\"n]', lambda escape: _ESCAPES[escape[0]], label[2])))
         at = label.end()
         assert bool(label[3]) == (at < len(text)), f"commas are wrong: {line!r}"
-    return match[1], pairs, float(match["value"])
+    return match[1], tuple(pairs), float(match["value"])
 
 
 def of_connect(series: Series) -> Series:

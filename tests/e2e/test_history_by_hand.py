@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from exporter.app import App
 from exporter.catalogue import HISTORICAL
 from exporter.simulator.quotas import UNLIMITED
 from exporter.simulator.server import Simulator
@@ -167,6 +168,15 @@ def about_history(page: str) -> Series:
     }
 
 
+def moments(app: App, offset: float, region: str, instance_id: str) -> dict[str, float]:
+    """When (unix seconds) the answers that the page shows were asked for, by collector."""
+    found = {}
+    for collector in ("historical", "counters"):
+        (asked,) = {asked for asked, _ in app.shared.known[region, instance_id].memories[collector].answers.values()}
+        found[collector] = offset + asked
+    return found
+
+
 def test_every_value_of_two_large_instances_is_that_of_the_contact_records(tmp_path: Path) -> None:
     compared: list[int] = []
     with asyncio.Runner(loop_factory=Clockwork) as runner, credentials():
@@ -181,12 +191,10 @@ def test_every_value_of_two_large_instances_is_that_of_the_contact_records(tmp_p
             async with running(config, clock, random.Random(3)) as app:
                 await asyncio.sleep(seconds)
                 page = about_history((await app.publisher.make()).text.decode())
-                states = {(s.target.instance_id, s.collector): s for s in app.engine.states()}
+                asked_at = {key: moments(app, offset, *key) for key in app.shared.known}
             wanted: Series = {}
             for instance, zone in zip(world.instances, ZONES, strict=True):
-                for collector in ("historical", "counters"):
-                    asked = states[instance.id, collector].last_attempt
-                    assert asked is not None
+                for collector, asked in asked_at[instance.region, instance.id].items():
                     books = Books(world, instance, zone, asked)
                     if collector == "counters":
                         wanted |= counted(books)

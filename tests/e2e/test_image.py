@@ -16,6 +16,7 @@ import shutil
 import struct
 import subprocess
 import sys
+import tempfile
 import urllib.request
 import zipfile
 from collections.abc import Iterator, Sequence
@@ -80,12 +81,12 @@ class Containers:
 
 
 @pytest.fixture(scope="module")
-def containers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Containers]:
+def containers() -> Iterator[Containers]:
     for program in ("buildah", "podman", "runc", "debootstrap"):
         need(program)
-    directory = tmp_path_factory.mktemp("containers")
+    # Not pytest's own: podman takes no run root of more than 50 characters, and half a gigabyte need not be kept.
+    directory = Path(tempfile.mkdtemp(prefix="ace-"))
     yield Containers(directory)
-    # Half a gigabyte, and pytest keeps the directories of three sessions.
     shutil.rmtree(directory, ignore_errors=True)
 
 

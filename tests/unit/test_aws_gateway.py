@@ -638,6 +638,30 @@ def test_who_leaves_while_credentials_are_fetched_takes_nothing_from_those_who_s
     assert sum(asked.path == "/" for asked in stub.asked) == openers + 1
 
 
+def test_credentials_that_fail_after_everybody_has_left_are_no_fault_of_ours(stub: Stub) -> None:
+    release = threading.Event()
+
+    async def scenario(rig: Rig) -> None:
+        leaves = asyncio.create_task(rig.call())
+        await until(lambda: len(stub.asked) == 1)
+        leaves.cancel()
+        await asyncio.gather(leaves, return_exceptions=True)
+        release.set()
+        await rig.fails(rig.call())
+        # asyncio logs a failure that nobody has heard of when it forgets the future, which may be much later.
+        futures = [each for each in gc.get_objects() if isinstance(each, asyncio.Future) and each.done()]
+        unheard = [each for each in futures if getattr(each, "_log_traceback", False)]
+        assert unheard == []
+
+    def script(asked: Asked) -> Reply:
+        refusal = sts_refusal(500, "InternalFailure")
+        return Reply(refusal.status, refusal.body, hang=release) if asked.path == "/" else page()
+
+    stub.script = script
+    run(stub, sessions := Sessions(), scenario, role_arn=ROLE)
+    sessions.close()
+
+
 def test_a_token_service_that_throttles_is_asked_again(stub: Stub) -> None:
     async def scenario(rig: Rig) -> None:
         await rig.call()

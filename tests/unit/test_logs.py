@@ -36,7 +36,7 @@ def start() -> Iterator[Start]:
     """Configures logging into a text that the test reads, and puts everything back."""
     root = logging.getLogger()
     before = (root.level, list(root.handlers))
-    levels = {name: logging.getLogger(name).level for name in logs.QUIET}
+    levels = {name: logging.getLogger(name).level for name in (*logs.QUIET, *logs.SILENT)}
 
     def configure(level: str = "info", form: str = "json") -> io.StringIO:
         stream = io.StringIO()
@@ -161,7 +161,7 @@ def test_bound_context_is_in_every_line_of_libraries_too(start: Start) -> None:
     stream = start()
     with structlog.contextvars.bound_contextvars(instance="shop"):
         logs.get_logger("exporter").info("one")
-        logging.getLogger("uvicorn.error").warning("two")
+        logging.getLogger("urllib3.connectionpool").warning("two")
     logs.get_logger("exporter").info("three")
     assert [json.loads(line).get("instance") for line in stream.getvalue().splitlines()] == ["shop", "shop", None]
 
@@ -308,3 +308,20 @@ def unused_endpoint() -> Iterator[str]:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         yield f"http://127.0.0.1:{taken.getsockname()[1]}"
+
+
+@pytest.mark.parametrize("form", ["console", "json", "logfmt"])
+def test_credentials_that_botocore_could_not_read_are_in_no_warning_of_it(start: Start, form: str) -> None:
+    out = start("info", form)
+    quoted = (
+        "b'<Credentials><AccessKeyId>x</AccessKeyId><SecretAccessKey>0Ng4rgQCE5in</SecretAccessKey><SessionToken>eyJh'"
+    )
+    unread = ValueError(f"invalid XML received: {quoted}")
+    logging.getLogger("botocore.credentials").warning("Refreshing temporary credentials failed", exc_info=unread)
+    assert out.getvalue() == ""
+    logging.getLogger("botocore.parsers").warning("Response could not be read", exc_info=unread)
+    said = out.getvalue()
+    assert "Response could not be read" in said
+    assert "Traceback" not in said
+    assert "0Ng4" not in said
+    assert "eyJh" not in said

@@ -8,7 +8,7 @@ from exporter.board import Board, Entry
 from exporter.catalogue import by_name
 from exporter.exposition import render
 from exporter.model import Sample
-from exporter.publisher import HEARTBEAT, PAUSE, Publisher
+from exporter.publisher import HEARTBEAT, LONGEST_PAUSE, PAUSE, Publisher
 from exporter.telemetry import Telemetry
 from tests.clockwork import Clockwork, run
 
@@ -148,6 +148,23 @@ def test_making_pages_takes_no_more_than_a_tenth_of_the_time() -> None:
                 site.publisher.changed.set()
                 await asyncio.sleep(0.5)
             assert site.made * seconds <= 500 / 10
+
+    run(scenario)
+
+
+def test_a_page_that_took_very_long_once_is_not_the_last_for_minutes() -> None:
+    async def scenario(loop: Clockwork) -> None:
+        site = Site(loop)
+        make, seconds = site.publisher.make, [20.0]
+
+        async def slow() -> object:
+            await asyncio.sleep(seconds.pop() if seconds else 0.01)
+            return await make()
+
+        site.publisher.make = slow  # type: ignore[method-assign, assignment]
+        async with site.working():
+            await asyncio.sleep(20 + LONGEST_PAUSE + HEARTBEAT + 1)
+            assert site.made == 2
 
     run(scenario)
 
