@@ -21,7 +21,8 @@ from tests.e2e.daemon import OWN, Series, labels
 from tests.tools import REPOSITORY, in_ci
 
 SEEDS = int(os.environ.get("CHAOS_SEEDS") or (200 if in_ci() else 20))
-"""Episodes, each of ten minutes by the daemon's clock. CI runs them by themselves, then a few beside all other tests."""
+"""Episodes, each of ten minutes by the daemon's clock. CI runs them by themselves, then a few beside all other tests.
+"""
 LIVES = 2
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="threads and descriptors are read from /proc")
