@@ -106,7 +106,7 @@ def test_console_is_readable_by_people_and_by_a_shell(start: Start) -> None:
 def test_hostile_text_stays_one_line_and_moves_no_cursor(start: Start, form: str) -> None:
     stream = start("info", form)
     logs.get_logger("exporter").info(HOSTILE, value=HOSTILE, inner={HOSTILE: [HOSTILE]}, **{HOSTILE: 1})
-    logging.getLogger("a.library").warning("it said %s", HOSTILE)
+    logging.getLogger("a.package").warning("it said %s", HOSTILE)
     written = stream.getvalue()
     assert written.count("\n") == 2
     assert written.replace("\n", "").isprintable()
@@ -140,7 +140,7 @@ def test_lines_below_the_level_are_not_shown(start: Start, level: str) -> None:
     stream = start(level, "json")
     for method in ("debug", "info", "warning", "error"):
         getattr(logs.get_logger("exporter"), method)(method)
-        logging.getLogger("some.library").log(logging.getLevelNamesMapping()[method.upper()], method)
+        logging.getLogger("some.package").log(logging.getLevelNamesMapping()[method.upper()], method)
     levels = ["debug", "info", "warning", "error"]
     shown = [json.loads(line)["level"] for line in stream.getvalue().splitlines()]
     assert shown == [name for name in levels[levels.index(level) :] for _ in range(2)]
