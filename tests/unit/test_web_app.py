@@ -52,7 +52,11 @@ def test_a_client_that_asks_for_openmetrics_gets_it(server: Running) -> None:
     assert answer.header("Content-Type") == "application/openmetrics-text; version=1.0.0; charset=utf-8"
 
 
-@pytest.mark.parametrize(("wishes", "ready_made"), [({}, PAGE.text_gzip), (ASK_OPENMETRICS, PAGE.openmetrics_gzip)])
+@pytest.mark.parametrize(
+    ("wishes", "ready_made"),
+    [({}, PAGE.text_gzip), (ASK_OPENMETRICS, PAGE.openmetrics_gzip)],
+    ids=["text", "openmetrics"],  # the bytes themselves would be a name that no two workers need to agree on
+)
 def test_a_client_that_takes_gzip_gets_the_bytes_compressed_beforehand(
     server: Running, wishes: dict[str, str], ready_made: bytes
 ) -> None:

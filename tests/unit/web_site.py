@@ -65,7 +65,7 @@ def _filtered(names: frozenset[str], openmetrics: bool) -> bytes:
 
 TEXT = b"amazon_connect_exporter_targets 1\n"
 OPENMETRICS = b"amazon_connect_exporter_targets 1.0\n# EOF\n"
-PAGE = Page(TEXT, gzip.compress(TEXT), OPENMETRICS, gzip.compress(OPENMETRICS), _filtered)
+PAGE = Page(TEXT, gzip.compress(TEXT, mtime=0), OPENMETRICS, gzip.compress(OPENMETRICS, mtime=0), _filtered)
 
 
 @dataclass
