@@ -146,7 +146,7 @@ class App:
         self.shared = Shared(Board(), self.clock)
         self.engine = self._engine(settings)
         self.engine.settle()
-        self.publisher = Publisher(self.shared.board, self.telemetry, self.own_samples, self.clock.monotonic)
+        self.publisher = Publisher(self.shared.board, self.telemetry, self.own_samples, self._lacking, monotonic)
         self.shared.changed = self.publisher.changed
         self.identities: dict[Access, str] = {}
         self.last_reload: Reload | None = None
@@ -170,6 +170,9 @@ class App:
         yield from state_samples((s, board.series((s.target.key, s.collector), now)) for s in engine.states())
         yield from discovery_samples(engine.discovery)
         yield from quota_samples((key, bucket.tokens) for key, bucket in self.limiter.snapshot().items())
+
+    def _lacking(self) -> str:
+        return self.engine.waiting_for()  # of whichever engine runs then
 
     def status(self) -> Status:
         return Status(
@@ -346,8 +349,8 @@ class Daemon:
     def ready(self) -> tuple[bool, str]:
         if self._stopping.is_set():
             return False, "stopping"
-        waiting = self.app.engine.waiting_for()
-        return not waiting, waiting or "ready"
+        lacking = self.app.publisher.lacking
+        return not lacking, lacking or "ready"
 
     def lifecycle_enabled(self) -> bool:
         return self.app.settings.web.enable_lifecycle

@@ -12,9 +12,14 @@ import structlog
 
 from exporter.model import CallFailed, Reason, Target
 from exporter.telemetry import Discovery, State
-from exporter.watch import INVENTORY, PROFILE_QUEUES, RETRY, Api, Plan, Shared, Watch
+from exporter.watch import PROFILE_QUEUES, RETRY, Api, Plan, Shared, Watch
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
+
+PATIENCE = 15.0
+"""Seconds for which it counts as waiting that what profiles serve, and so the zeros of idle queues, is not yet known:
+a few profiles are looked through in that time, three hundred are not.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +53,7 @@ class Engine:
         self._api_of = api_of
         self._chance = chance
         self._tasks: dict[tuple[str, str], asyncio.Task[None]] = {}
+        self._begun = shared.clock.monotonic()
 
     async def run(self) -> None:
         """Until cancelled; then every task has ended."""
@@ -64,6 +70,7 @@ class Engine:
         """Watch what the engine before had found, until the places have been looked at anew."""
         for place in self.discovery.keys() & before.discovery.keys():
             self.discovery[place] = replace(before.discovery[place])
+        self._begun = before._begun
         self.settle()
 
     def settle(self) -> None:
@@ -101,12 +108,14 @@ class Engine:
         ]
 
     def waiting_for(self) -> str:
-        """What has neither succeeded nor failed yet, in words; nothing once all have."""
+        """What has neither succeeded nor failed yet, in words; nothing once all have. What is slow by nature is waited
+        for a little only.
+        """
         places = [region for (_, region), discovery in self.discovery.items() if discovery.success is None]
         if places:
             return f"instances are being listed: {', '.join(places)}"
-        slow = (INVENTORY, PROFILE_QUEUES)
-        waiting = [s for s in self.states() if s.success is None and s.collector not in slow]
+        patient = self.shared.clock.monotonic() - self._begun < PATIENCE
+        waiting = [s for s in self.states() if s.success is None and (patient or s.collector != PROFILE_QUEUES)]
         return f"{len(waiting)} collectors have not run yet" if waiting else ""
 
     def _settle(self, group: asyncio.TaskGroup | None) -> None:

@@ -25,17 +25,27 @@ SHARE = 0.1
 
 
 class Publisher:
-    """`own` gives the samples about the exporter itself; it is called on the loop."""
+    """`own` gives the samples about the exporter itself, `lacking` says in words what a page made now would not have
+    yet; both are called on the loop.
+    """
 
     def __init__(
-        self, board: Board, telemetry: Telemetry, own: Callable[[], Iterable[Sample]], monotonic: Callable[[], float]
+        self,
+        board: Board,
+        telemetry: Telemetry,
+        own: Callable[[], Iterable[Sample]],
+        lacking: Callable[[], str],
+        monotonic: Callable[[], float],
     ) -> None:
         self.changed = asyncio.Event()
+        self.lacking = "no page has been made yet"
+        """What the page still waits for; nothing from the first page on that had everything."""
         self.latest = float("-inf")
         """Monotonic seconds at which the latest page was made."""
         self._board = board
         self._telemetry = telemetry
         self._own = own
+        self._lacking = lacking
         self._monotonic = monotonic
         self.page = assemble(())
 
@@ -44,7 +54,9 @@ class Publisher:
         while True:
             self.changed.clear()
             begun = self._monotonic()
+            lacking = self.lacking and self._lacking()
             self.page = await self.make()
+            self.lacking = lacking
             self.latest = self._monotonic()
             await asyncio.sleep(max(PAUSE, min(LONGEST_PAUSE, (self.latest - begun) / SHARE)))
             await self._something_new(begun)

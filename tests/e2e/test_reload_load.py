@@ -131,6 +131,7 @@ def test_a_hundred_reloads_disturb_nobody(tmp_path: Path) -> None:
             aliases = [one.alias or "" for one in CENTRES]
             known = running.wait(lambda page: all(ok(alias)(page) for alias in aliases), "all are collected")
             assert all(about(known, alias) for alias in aliases)
+            wait_for(lambda: running.get("/-/ready").status == 200, "ready", timeout=30)
             with scrapers(running.url, known) as readers:
                 good = [changed, other, configured]
                 reload_many(running, good, 0, RELOADS // 2)

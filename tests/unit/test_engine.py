@@ -7,7 +7,7 @@ from random import Random
 import pytest
 import structlog
 
-from exporter.engine import Engine, Found
+from exporter.engine import PATIENCE, Engine, Found
 from exporter.model import Reason, Target
 from exporter.watch import RETRY, Api, Plan
 from tests.clockwork import Clockwork, run
@@ -247,6 +247,23 @@ def test_ready_is_when_every_collector_has_run_or_failed_once() -> None:
             await asyncio.sleep(10)
             assert engine.waiting_for() == "1 collectors have not run yet"
             await asyncio.sleep(INTERVAL)
+            assert engine.waiting_for() == ""
+
+    running_in(scenario)
+
+
+def test_ready_waits_for_what_profiles_serve_but_not_for_ever() -> None:
+    async def scenario(site: Engines) -> None:
+        region = Region(found(1), found(2))
+        region.centre(identity(1)).delay["ListRoutingProfileQueues"] = 5.0
+        region.centre(identity(2)).delay["ListRoutingProfileQueues"] = 300.0
+        engine = site.engine(region, plan=plan(inventory_interval=30.0, with_profile_queues=True))
+        async with running(engine):
+            await asyncio.sleep(3)
+            assert engine.waiting_for() == "2 collectors have not run yet"
+            await asyncio.sleep(PATIENCE - 4)
+            assert engine.waiting_for() == "1 collectors have not run yet"
+            await asyncio.sleep(2)
             assert engine.waiting_for() == ""
 
     running_in(scenario)

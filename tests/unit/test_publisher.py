@@ -28,7 +28,8 @@ class Site:
         self.loop = loop
         self.board = Board()
         self.made = 0
-        self.publisher = Publisher(self.board, Telemetry(), self._own, loop.time)
+        self.lacking = ""
+        self.publisher = Publisher(self.board, Telemetry(), self._own, lambda: self.lacking, loop.time)
 
     def put(self, entry: Entry) -> None:
         self.board.put(KEY, entry)
@@ -69,6 +70,33 @@ def test_a_change_is_on_the_page_a_moment_later() -> None:
             site.put(result(7, loop.time() + 100))
             await asyncio.sleep(0.01)
             assert site.shows(f'{ONLINE}{{instance_alias="acme"}} 7')
+
+    run(scenario)
+
+
+def test_nothing_is_lacking_only_once_the_page_that_has_everything_is_out() -> None:
+    async def scenario(loop: Clockwork) -> None:
+        site = Site(loop)
+        assert site.publisher.lacking
+        make = site.publisher.make
+
+        async def slow() -> object:
+            page = await make()
+            await asyncio.sleep(0.1)
+            return page
+
+        site.publisher.make = slow  # type: ignore[method-assign, assignment]
+        site.lacking = "one of two"
+        async with site.working():
+            site.put(result(7, loop.time() + 100))
+            site.lacking = ""
+            await asyncio.sleep(0.2)
+            assert site.publisher.lacking == "one of two"
+            await asyncio.sleep(4 * PAUSE)
+            assert (site.publisher.lacking, site.shows(f'{ONLINE}{{instance_alias="acme"}} 7')) == ("", True)
+            site.lacking = "an instance that was found later"
+            await asyncio.sleep(2 * HEARTBEAT)
+            assert site.publisher.lacking == ""
 
     run(scenario)
 

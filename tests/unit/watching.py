@@ -89,7 +89,7 @@ class Site:
             board, states = self.shared.board, self.shared.states.values()
             return list(state_samples((s, board.series((s.target.key, s.collector), now)) for s in states))
 
-        made = await Publisher(self.shared.board, Telemetry(), own, self.loop.time).make()
+        made = await Publisher(self.shared.board, Telemetry(), own, str, self.loop.time).make()
         found: Page = {}
         for family in text_string_to_metric_families(made.openmetrics.decode()):  # type: ignore[no-untyped-call]
             for sample in family.samples:
