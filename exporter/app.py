@@ -14,7 +14,7 @@ from typing import Any
 
 import structlog
 
-from exporter import __version__, inventory, logs
+from exporter import __version__, allocator, inventory, logs
 from exporter.aws.gateway import Gateway
 from exporter.aws.limiter import Limiter
 from exporter.aws.sessions import Sessions
@@ -312,6 +312,7 @@ class Daemon:
 
     async def run(self, sock: socket.socket, ready: Callable[[], None] | None = None) -> bool:
         """Until SIGTERM or SIGINT; scrapes that run then are finished. False where a fault ended it."""
+        allocator.tune()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stop)

@@ -122,11 +122,10 @@ def state_samples(states: Iterable[tuple[State, int]]) -> Iterator[Sample]:
         yield Sample(PREFIX + "series_dropped_total", who, float(state.dropped))
         for reason in Reason:
             yield Sample(PREFIX + "collector_errors_total", (*who, reason.value), float(state.errors[reason]))
-        for kind, name in {(refusal.kind, refusal.name): None for refusal in state.refusals}:
-            if kind == "metric":
-                yield Sample(PREFIX + "metric_rejected", (*who, name), 1.0)
-            else:
-                yield Sample(PREFIX + "filter_rejected", (*who, kind, name), 1.0)
+        metrics = {r.name.partition("(")[0]: None for r in state.refusals if r.kind == "metric"}  # of any threshold
+        filters = {(r.kind, r.name): None for r in state.refusals if r.kind != "metric"}
+        yield from (Sample(PREFIX + "metric_rejected", (*who, metric), 1.0) for metric in metrics)
+        yield from (Sample(PREFIX + "filter_rejected", (*who, *element), 1.0) for element in filters)
 
 
 def quota_samples(buckets: Iterable[tuple[tuple[str, str, str], float]]) -> Iterator[Sample]:

@@ -22,7 +22,7 @@ BELOW: Mapping[str, frozenset[str]] = {
         "demo": "simulator",
         "check": "app policy",
         "policy": "watch",
-        "app": "web engine settings targets aws logs publisher status",
+        "app": "web engine settings targets aws logs publisher status allocator",
         "reference": "settings catalogue",
         # what runs
         "status": "engine web",
@@ -47,7 +47,7 @@ BELOW: Mapping[str, frozenset[str]] = {
         # what knows nothing but the vocabulary
         **dict.fromkeys(("aws", "catalogue", "config_faults", "durations", "inventory", "logs", "objectives"), ""),
         # what knows nothing at all
-        **dict.fromkeys(("simulator", ""), ""),
+        **dict.fromkeys(("simulator", "allocator", ""), ""),
     }.items()
 }
 

@@ -237,7 +237,10 @@ def names_of(request: Request, kind: str) -> tuple[str, ...]:
 
 
 def _name(item: str | Metric) -> str:
-    return item.name if isinstance(item, Metric) else item
+    """A service level may be refused for its threshold alone: SERVICE_LEVEL(20)."""
+    if isinstance(item, str):
+        return item
+    return item.name if item.threshold is None else f"{item.name}({item.threshold:g})"
 
 
 def _cut(request: Request, kind: str, depth: int) -> Iterator[Request]:

@@ -21,6 +21,7 @@ from typing import Any
 
 import yaml
 
+from exporter.aws.threads import LINGER
 from exporter.simulator.identity import access_key_id
 from exporter.simulator.server import Simulator
 from tests.chaos.centre import FAR, HOME, REGION, Centre
@@ -43,7 +44,8 @@ class Size:
     told_every: float
 
 
-FULL = Size(instances=4, queues=50, warm_up=2 * HOUR, lasting=24 * HOUR, told_every=2 * HOUR)
+# Warm after a whole day: by then each hour's page has been made once.
+FULL = Size(instances=4, queues=50, warm_up=24 * HOUR, lasting=24 * HOUR, told_every=2 * HOUR)
 QUICK = Size(instances=2, queues=2, warm_up=300.0, lasting=300.0, told_every=300.0)
 
 
@@ -104,6 +106,7 @@ def _lived(program: Running, url: str, moment: Moment, begun: float, until: floa
         let_pass(moment, min(moment.monotonic() + STEP, begun + until), program)
         page = fetch(f"{url}/metrics").text
         resident.append(number("VmRSS") * 1024 / 1e6)
+    time.sleep(LINGER + 1)  # what a burst of calls has started ends by itself
     files = len(os.listdir(process / "fd"))  # noqa: PTH208 (names are enough)
     series = sum(not line.startswith("#") for line in page.splitlines())
     return Taken(median(resident[-int(HOUR / STEP) :]), number("Threads"), files, series)

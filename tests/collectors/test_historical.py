@@ -207,6 +207,22 @@ def test_a_metric_that_aws_refuses_costs_only_itself() -> None:
     assert len(named(result)) == 3 * (4 * 3 + 3)
 
 
+def test_a_threshold_that_aws_refuses_costs_only_itself() -> None:
+    def refuse(params: Mapping[str, Any]) -> CallFailed | None:
+        asked = [m["Threshold"]["ThresholdValue"] for m in params["HistoricalMetrics"] if "Threshold" in m]
+        return no() if any(threshold > 3600 for threshold in asked) else None
+
+    history = History(now=MORNING + MOVES, refused=refuse)
+    result = run(history, thresholds=(20, 60, 7200, 14400))
+    assert {(r.kind, r.name) for r in result.refusals} == {
+        ("metric", "SERVICE_LEVEL(7200)"),
+        ("metric", "SERVICE_LEVEL(14400)"),
+    }
+    found = named(result)
+    assert {labels[-1] for name, *labels in found if "service_level" in name} == {"20", "60"}
+    assert len(found) == 3 * (4 * 4 + 4)
+
+
 def test_a_queue_that_was_deleted_is_gone_at_once_from_all_windows() -> None:
     history = History(now=MORNING + MOVES)
     run(history)

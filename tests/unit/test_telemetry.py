@@ -55,6 +55,15 @@ def test_what_happened_to_a_collector() -> None:
     assert found["collector_errors_total", "acme", "current", "throttled"] == 2
 
 
+def test_service_levels_refused_for_their_thresholds_are_one_metric() -> None:
+    names = ("SERVICE_LEVEL(20)", "SERVICE_LEVEL(7200)")
+    refusals = tuple(Refusal("queue", "metric", name, Reason.INVALID_REQUEST) for name in names)
+    found = by_series(list(state_samples([(state(refusals=refusals), 0)])))
+    assert {key: value for key, value in found.items() if "rejected" in key[0]} == {
+        ("metric_rejected", "acme", "current", "SERVICE_LEVEL"): 1.0
+    }
+
+
 def test_a_metric_that_is_refused_at_three_levels_has_one_series() -> None:
     refusals = tuple(
         Refusal(level, kind, name, Reason.INVALID_REQUEST)
