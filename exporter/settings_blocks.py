@@ -290,8 +290,8 @@ class LimitsSettings(Block):
     """Protection of Prometheus."""
 
     max_series: kinds.Count = 500_000
-    """Most series of one instance, 1 or more. What is beyond is dropped and counted in
-    `amazon_connect_exporter_series_dropped_total`."""
+    """Most series of one instance, 1 or more. A collector's result that goes beyond is not published, as a whole, and
+    counted in `amazon_connect_exporter_series_dropped_total`; the other collectors' results stay."""
 
 
 class ShardSettings(Block):

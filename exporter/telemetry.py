@@ -118,6 +118,7 @@ def state_samples(states: Iterable[tuple[State, int]]) -> Iterator[Sample]:
         yield Sample(PREFIX + "collector_success", who, float(bool(state.success)))
         yield Sample(PREFIX + "collector_duration_seconds", who, state.duration or 0.0)
         yield Sample(PREFIX + "collector_last_success_timestamp_seconds", who, state.last_success or 0.0)
+        yield Sample(PREFIX + "collector_interval_seconds", who, state.interval)
         yield Sample(PREFIX + "collector_series", who, float(series))
         yield Sample(PREFIX + "series_dropped_total", who, float(state.dropped))
         for reason in Reason:

@@ -57,6 +57,15 @@ OWN: tuple[Spec, ...] = (
         kind=Kind.COUNTER,
     ),
     Spec(
+        name="amazon_connect_exporter_collector_interval_seconds",
+        help=(
+            "How often this collector is configured to run for this instance. Five times this without a success, and "
+            "300 seconds at least, is what AmazonConnectDataStale calls stale."
+        ),
+        labels=COLLECTOR,
+        unit=Unit.SECONDS,
+    ),
+    Spec(
         name="amazon_connect_exporter_collector_series",
         help=(
             "Series that this collector publishes for this instance now. A sudden fall while it succeeds means that "
@@ -67,8 +76,8 @@ OWN: tuple[Spec, ...] = (
     Spec(
         name="amazon_connect_exporter_series_dropped_total",
         help=(
-            "Series left out because the instance has more than limits.max_series. Any increase means that queues are "
-            "missing from the page: filter, or raise the limit."
+            "Series of whole results that were not published because the instance would have had more than "
+            "limits.max_series; what this collector published before vanishes after max_age. Filter, or raise the limit."
         ),
         labels=COLLECTOR,
         kind=Kind.COUNTER,

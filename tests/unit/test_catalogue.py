@@ -312,6 +312,7 @@ def test_the_exporter_s_own_metrics_are_those_of_the_contract() -> None:
         "collector_duration_seconds": ("gauge", collector),
         "collector_last_success_timestamp_seconds": ("gauge", collector),
         "collector_errors_total": ("counter", (*collector, "reason")),
+        "collector_interval_seconds": ("gauge", collector),
         "collector_series": ("gauge", collector),
         "series_dropped_total": ("counter", collector),
         "api_requests_total": ("counter", (*api, "code")),

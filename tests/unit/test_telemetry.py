@@ -38,6 +38,7 @@ def test_every_collector_has_its_series_from_the_start() -> None:
         ("collector_success", "acme", "current"): 0.0,
         ("collector_duration_seconds", "acme", "current"): 0.0,
         ("collector_last_success_timestamp_seconds", "acme", "current"): 0.0,
+        ("collector_interval_seconds", "acme", "current"): 15.0,
         ("collector_series", "acme", "current"): 0.0,
         ("series_dropped_total", "acme", "current"): 0.0,
     }
