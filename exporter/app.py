@@ -42,7 +42,7 @@ from exporter.web.app import Page, build_app
 from exporter.web.guard import Guard
 from exporter.web.page import Reload, Status
 from exporter.web.server import serve
-from exporter.windows import MARK, TODAY
+from exporter.windows import TODAY
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
 
@@ -90,6 +90,7 @@ def _jobs(settings: Settings) -> Iterator[tuple[bool, Job]]:
         thresholds=on.historical.service_level_thresholds,
         objectives=objectives(settings),
         interval=on.historical.interval,
+        good_for=metric_data.good_for(on.historical.interval, settings.max_age),
     )
     yield (
         on.historical.enabled,
@@ -100,10 +101,14 @@ def _jobs(settings: Settings) -> Iterator[tuple[bool, Job]]:
             requests=lambda target, known, moment: historical.plan(target, known, recent, moment),
             ask=metric_data.ask,
             operation=metric_data.OPERATION,
-            rounds=historical.rounds_per_hour(recent),
+            rounds=metric_data.rounds_per_hour(recent.interval, recent.good_for),
         ),
     )
-    sums = counters.Options(counters.metric_names(on.historical.metrics), on.counters.settle)
+    sums = counters.Options(
+        counters.metric_names(on.historical.metrics),
+        on.counters.settle,
+        metric_data.good_for(on.counters.interval, settings.max_age),
+    )
     yield (
         on.counters.enabled,
         Job(
@@ -113,7 +118,7 @@ def _jobs(settings: Settings) -> Iterator[tuple[bool, Job]]:
             requests=lambda target, known, moment: counters.plan(target, known, sums, counters.latest(sums, moment)),
             ask=metric_data.ask,
             operation=metric_data.OPERATION,
-            rounds=3600 / MARK,
+            rounds=metric_data.rounds_per_hour(on.counters.interval, sums.good_for),
         ),
     )
 

@@ -24,10 +24,13 @@ Sums = Mapping[tuple[str, str, str], float]
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """`metrics` are the API's names of the sums to count; `settle` in seconds."""
+    """`metrics` are the API's names of the sums to count; seconds: `settle`, and for how long the sums of an interval
+    that has not grown are `good_for`.
+    """
 
     metrics: tuple[str, ...]
     settle: float
+    good_for: float = metric_data.LONGEST
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,8 @@ class Counted:
     """What was counted last: for which period and requests, and the highest sums seen in that period."""
 
     period: Period
+    since: float
+    """Monotonic seconds of the oldest answer in it."""
     asked: tuple[Request, ...] = ()
     sums: Sums = field(default_factory=dict)
 
@@ -58,29 +63,32 @@ def latest(options: Options, now: float) -> Interval:
 
 
 async def collect(context: Context, options: Options) -> Result:
-    """Asks only when the period has grown or the queues have changed. Raises CallFailed."""
+    """Asks when the period has grown, the queues have changed, or the last answer is old. Raises CallFailed."""
     before = context.carry if isinstance(context.carry, Counted) else None
     now, monotonic = context.now(), context.monotonic()
     period = windows.period(before.period if before else None, now, monotonic, options.settle)
     sums = inherited(before, period)
-    planned = before.asked if before else ()
-    if before is None or period.showing is not Showing.ZERO:
+    planned, since = (before.asked, before.since) if before else ((), monotonic)
+    zero = period.showing is Showing.ZERO
+    if before is None or not zero:
         planned = tuple(plan(context.target, context.inventory, options, asked_for(period)))
-    if before is None or planned != before.asked:
-        cache = Cache(windows.MARK, context.monotonic, context.memory.answers)
+    if before is None or planned != before.asked or (not zero and monotonic - since >= options.good_for):
+        cache = Cache(options.good_for, context.monotonic, context.memory.answers)
         ask = partial(cache.ask, fetch=partial(metric_data.ask, context.pages, context.target))
         answers = await ask_all(ask, planned, context.memory, context.refresh, context.monotonic)
-        cache.tidy()
+        oldest = cache.tidy()
+        since = monotonic if oldest is None else oldest
         sums = highest(sums, answers)
-    if period.showing is Showing.ZERO:
+    if zero:
         sums = dict.fromkeys(sums, 0.0)
     if before is None or period != before.period:
         # It is on the page from now on, however long AWS took.
         period = windows.shown_since(period, context.monotonic() - monotonic)
-    counted = Counted(period, planned, sums)
+    counted = Counted(period, since, planned, sums)
     return Result(
         mapping.without_doubles(samples(counted, context, options)),
         context.memory.current(),
+        since=None if zero else since,
         again=windows.lasting(period, context.now(), context.monotonic(), options.settle),
         carry=counted,
     )

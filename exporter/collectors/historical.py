@@ -17,10 +17,6 @@ from exporter.windows import Interval
 
 SPECS: mapping.Specs = {(spec.level, spec.api): spec for spec in HISTORICAL if spec.level is not None}
 
-PATIENCE = 2.5
-"""Intervals after which a window that has not moved is asked for again: contacts still come in late."""
-LONGEST = windows.MARK / 2
-"""Seconds of that, at most."""
 LAG = 3.0
 """Seconds after a mark at which windows that have moved are asked for."""
 
@@ -34,6 +30,8 @@ class Options:
     metrics: tuple[str, ...]
     thresholds: tuple[float, ...]
     interval: float
+    good_for: float = metric_data.LONGEST
+    """Seconds for which the answer for a window that has not moved is good."""
     objectives: tuple[Objective, ...] = ()
 
 
@@ -73,23 +71,10 @@ def _wanted(row: Row, options: Options, inventory: Inventory) -> Iterator[tuple[
     return ((metric, value) for metric, value in row.values.items() if metric.threshold in listed)
 
 
-def good_for(options: Options) -> float:
-    """Seconds for which the answer for a window that has not moved is good."""
-    return min(LONGEST, PATIENCE * options.interval) if options.interval < windows.MARK else windows.MARK
-
-
-def rounds_per_hour(options: Options) -> float:
-    """How often every window is asked for: when it moves, and now and then between two marks."""
-    if options.interval > windows.MARK:
-        return 3600 / options.interval
-    runs = -(-good_for(options) // options.interval) * options.interval
-    return 3600 / windows.MARK * -(-windows.MARK // runs)
-
-
 async def collect(context: Context, options: Options) -> Result:
     """Windows that have moved, and those last asked for a while ago. Raises CallFailed."""
     now = context.now()
-    cache = Cache(good_for(options), context.monotonic, context.memory.answers)
+    cache = Cache(options.good_for, context.monotonic, context.memory.answers)
     fetch = partial(metric_data.ask, context.pages, context.target)
 
     async def ask(request: Request) -> Answer:

@@ -16,6 +16,10 @@ OPERATION = "GetMetricData"
 PER_REQUEST = 20
 """Service levels, each with its threshold, that one request may ask for."""
 SERVICE_LEVEL = "SERVICE_LEVEL"
+PATIENCE = 2.5
+"""Intervals after which what has not moved is asked for again: contacts still come in late, and AWS may be gone."""
+LONGEST = MARK / 2
+"""Seconds of that, at most."""
 KEPT = 2 * MARK
 """Seconds after which an answer is of no use to any run: its interval has ended twice over."""
 
@@ -38,6 +42,19 @@ def metric_sets(names: Sequence[str], thresholds: Sequence[float]) -> Iterator[t
     yield from filter(None, (plain + tuple(levels[:PER_REQUEST]),))
     for start in range(PER_REQUEST, len(levels), PER_REQUEST):
         yield tuple(levels[start : start + PER_REQUEST])
+
+
+def good_for(interval: float, max_age: float) -> float:
+    """Seconds for which an answer about an interval that has not moved is good; all arguments in seconds."""
+    return min(LONGEST, PATIENCE * interval, max_age / 2) if interval < MARK else MARK
+
+
+def rounds_per_hour(interval: float, good: float) -> float:
+    """How often a collector asks AWS: at each mark, and now and then between two."""
+    if interval > MARK:
+        return 3600 / interval
+    runs = -(-good // interval) * interval
+    return 3600 / MARK * -(-MARK // runs)
 
 
 def requests(

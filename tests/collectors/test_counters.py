@@ -12,7 +12,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from exporter.board import Entry, families
 from exporter.catalogue import COUNTERS, by_name
-from exporter.collectors import counters
+from exporter.collectors import counters, metric_data
 from exporter.collectors.counters import Options, metric_names
 from exporter.exposition import assemble, render
 from exporter.model import CallFailed, Reason, Result
@@ -63,18 +63,31 @@ def test_a_hundred_queues_with_all_their_sums_are_one_call(queues: int, calls: i
     assert len(history.asked()) == calls
 
 
-def test_aws_is_asked_when_the_period_has_grown_and_never_in_between() -> None:
+def test_aws_is_asked_when_the_period_has_grown_and_once_in_between() -> None:
     history = History(value=minutes)
-    run(history)
-    assert spans(history) == [(0, 9 * 3600 - SETTLE)]
-    for _ in range(4):
+    begun = history.monotonic
+    asked = []
+    for _ in range(5):
+        result = run(history)
+        assert result.again == pytest.approx(MORNING + 300 - history.now)
+        asked += [(history.now - MORNING, *span) for span in spans(history)]
+        assert result.since == begun + asked[-1][0]
         history.wait(60)
-        assert run(history).again == pytest.approx(MORNING + 300 - history.now)
-        assert spans(history) == []
-    history.wait(60)
+    assert asked == [(0, 0, 9 * 3600 - SETTLE), (180, 0, 9 * 3600 - SETTLE)]
     run(history)
     assert spans(history) == [(0, 9 * 3600 - SETTLE + 300)]
     assert handled(history) == 9 * 60 - 15 + 5
+
+
+def test_sums_are_as_old_as_their_answer_and_asked_for_again_before_they_are_too_old() -> None:
+    for max_age in (20.0, 60.0, 300.0, 600.0):
+        good = metric_data.good_for(15.0, max_age)
+        history = History(value=minutes)
+        for _ in range(100):
+            result = asyncio.run(history.run(partial(counters.collect, options=Options(FEW, SETTLE, good))))
+            assert result.since is not None
+            assert history.monotonic - result.since < max_age
+            history.wait(min(15.0, result.again or 15.0))
 
 
 def test_no_interval_ends_before_contacts_are_settled_or_in_the_future_of_aws() -> None:

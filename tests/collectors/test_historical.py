@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from exporter.collectors import historical
+from exporter.collectors import historical, metric_data
 from exporter.collectors.historical import Options
 from exporter.collectors.metric_data import metric_names
 from exporter.model import CallFailed, Reason, Result
@@ -144,17 +144,18 @@ def test_a_run_is_wanted_as_soon_as_windows_have_surely_moved_at_aws() -> None:
 @pytest.mark.parametrize("phase", [0.0, 7.0, 100.0])
 def test_the_calls_that_are_foretold_are_the_calls_that_are_made(interval: float, phase: float) -> None:
     history = History(now=MORNING + phase)
+    good = metric_data.good_for(interval, 300.0)
     due = history.now + interval * 0.7
     while history.now < MORNING + 5 * 3600:
         if history.now < MORNING + 3600:
             history.asked()
         # As the engine does it: on a grid, and sooner where the collector wants it.
-        again = run(history, windows={"30m": 1800.0}, levels=("queue",), interval=interval).again or interval
+        again = run(history, windows={"30m": 1800.0}, levels=("queue",), interval=interval, good_for=good).again or interval
         while due <= history.now:
             due += interval
         history.wait(min(due - history.now, again))
     made = len(history.asked()) / 4
-    assert made == pytest.approx(historical.rounds_per_hour(options(interval=interval)), abs=0.5)
+    assert made == pytest.approx(metric_data.rounds_per_hour(interval, good), abs=0.5)
 
 
 def test_a_result_is_as_old_as_its_oldest_answer() -> None:
