@@ -42,7 +42,7 @@ COPY --from=builder /opt/venv /opt/venv
 COPY --from=builder /sbom.cdx.json /usr/share/doc/amazon-connect-exporter/sbom.cdx.json
 # Slim images ship the standard library without bytecode, and at run time nothing can be written:
 # importing the program once compiles what it uses, and shows that it imports.
-RUN ["/opt/venv/bin/python3", "-c", "import exporter.app, exporter.cli"]
+RUN ["/opt/venv/bin/python3", "-c", "import exporter.__main__, exporter.app, exporter.cli"]
 
 # From here on no file is written by Python; output reaches the log at once.
 ENV PYTHONDONTWRITEBYTECODE=1 \

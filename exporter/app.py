@@ -9,7 +9,9 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from copy import copy
 from functools import partial
+from itertools import chain
 from typing import Any
 
 import structlog
@@ -37,6 +39,7 @@ from exporter.telemetry import (
     quota_samples,
     state_samples,
 )
+from exporter.threads import ASIDE
 from exporter.watch import RETRY, Api, Clock, Job, Plan, Shared
 from exporter.web.app import Page, build_app
 from exporter.web.guard import Guard
@@ -135,7 +138,7 @@ class App:
         freeze: bool = False,
         clock: Clock | None = None,
     ) -> None:
-        self.settings = settings
+        self._configure(settings)
         self.clock = clock or Clock(time.time, time.monotonic)
         self.telemetry = Telemetry()
         monotonic = self.clock.monotonic
@@ -161,20 +164,21 @@ class App:
         self._started = self.loaded
 
     def own_samples(self) -> Iterator[Sample]:
-        """What the exporter says of itself."""
+        """What the exporter says of itself, as of now; the samples are made when they are taken, in a thread."""
         engine, board, now = self.engine, self.shared.board, self.clock.monotonic()
-        yield from process_samples(
-            Process(
-                revision=self._revision,
-                reload_successful=self.last_reload is None or self.last_reload.ok,
-                reload_success=self.loaded,
-                config_hash=float(config_hash(self.settings)),
-                targets=len(engine.watches),
-            )
+        process = Process(
+            revision=self._revision,
+            reload_successful=self.last_reload is None or self.last_reload.ok,
+            reload_success=self.loaded,
+            config_hash=float(self._hash),
+            targets=len(engine.watches),
         )
-        yield from state_samples((s, board.series((s.target.key, s.collector), now)) for s in engine.states())
-        yield from discovery_samples(engine.discovery)
-        yield from quota_samples((key, bucket.tokens) for key, bucket in self.limiter.snapshot().items())
+        states = [(copy(s), board.series((s.target.key, s.collector), now)) for s in engine.states()]
+        discovery = {place: copy(found) for place, found in engine.discovery.items()}
+        tokens = [(key, bucket.tokens) for key, bucket in self.limiter.snapshot().items()]
+        return chain(
+            process_samples(process), state_samples(states), discovery_samples(discovery), quota_samples(tokens)
+        )
 
     def _lacking(self) -> str:
         return self.engine.waiting_for()  # of whichever engine runs then
@@ -186,7 +190,7 @@ class App:
             revision=self._revision,
             started=self._started,
             config_path=self._config_path,
-            config_hash=f"{config_hash(self.settings):x}",
+            config_hash=f"{self._hash:x}",
             last_reload=self.last_reload,
             instances=describe(self.engine, self.shared.board, self.clock, self.identities),
             warnings=tuple(self._warnings()),
@@ -194,10 +198,24 @@ class App:
 
     def adopt(self, settings: Settings) -> None:
         """A new engine for new settings; what is known, and the levels of the quotas, stay."""
-        self.settings = settings
+        self._configure(settings)
         self.loaded = self.clock.time()
         before, self.engine = self.engine, self._engine(settings)
         self.engine.inherit(before)
+
+    def _configure(self, settings: Settings) -> None:
+        """With what takes long to make of hundreds of instances, made once."""
+        self.settings = settings
+        self.shown_settings = redacted_yaml(settings)
+        self._hash = config_hash(settings)
+
+    def tidy(self) -> None:
+        """Forget clients, sessions and quotas of whom the configuration no longer names."""
+        targets, accesses = self.engine.targets(), self._accesses()
+        self.gateway.retain(accesses, targets)
+        self.identities = {access: arn for access, arn in self.identities.items() if access in accesses}
+        places = {(self._account(access), access.region) for access in accesses}
+        self.limiter.retain(places | {(self._account_of(target), target.access.region) for target in targets.values()})
 
     async def identify(self) -> None:
         """Ask AWS, until it has said so, for each access who it takes us for; for the log and the status page only."""
@@ -209,13 +227,16 @@ class App:
             await self.identify()
             await asyncio.sleep(RETRY)
 
-    def _unidentified(self) -> set[Access]:
-        accesses = {target.access for target in self.engine.targets().values()}
+    def _accesses(self) -> set[Access]:
+        found = {target.access for target in self.engine.targets().values()}
         for block in self.settings.discovery:
-            accesses |= {discovery_access(block, self.settings, region) for region in block.regions}
+            found |= {discovery_access(block, self.settings, region) for region in block.regions}
+        return found
+
+    def _unidentified(self) -> set[Access]:
         # Where Connect has an endpoint of its own, the public one of STS may be out of reach.
         public = not os.environ.get("AWS_ENDPOINT_URL_STS")
-        return {a for a in accesses if not (a.endpoint_url and public)} - self.identities.keys()
+        return {a for a in self._accesses() if not (a.endpoint_url and public)} - self.identities.keys()
 
     async def _identify(self, access: Access) -> None:
         try:
@@ -284,13 +305,17 @@ class App:
         """The account that is called with this access, where it is known before any answer: quotas are an account's."""
         return inventory.account_of(access.role_arn or self.identities.get(access, ""))
 
+    def _account_of(self, target: Target) -> str:
+        """The account of an instance, as far as it is known."""
+        known = self.shared.known.get(target.key)
+        return target.account_id or (known.inventory.account_id if known else "") or self._account(target.access)
+
     def _api_of(self, target: Target) -> Api:
         """The two ways of asking AWS about one target; its account is known once its ARN is."""
 
         def common(operation: str) -> dict[str, Any]:
-            known = self.shared.known.get(target.key)
             quota: Quota | None = target.quotas.get(operation)
-            account = target.account_id or (known.inventory.account_id if known else "") or self._account(target.access)
+            account = self._account_of(target)
             return {"account_id": account, "quota": quota, "quota_share": target.quota_share, "scope": target.key}
 
         async def call(operation: str, params: Mapping[str, Any]) -> dict[str, Any]:
@@ -362,7 +387,7 @@ class Daemon:
         return self.app.settings.web.enable_lifecycle
 
     def config(self) -> str:
-        return redacted_yaml(self.app.settings)
+        return self.app.shown_settings
 
     def status(self) -> Status:
         return self.app.status()
@@ -372,7 +397,7 @@ class Daemon:
         async with self._reloading:
             now = self.app.clock.time()
             try:
-                settings = await asyncio.to_thread(self._load)
+                settings = await ASIDE.run(self._load)
             except ConfigError as error:
                 self.app.last_reload = Reload(False, now, error.faults)
                 for fault in error.faults:
@@ -400,6 +425,7 @@ class Daemon:
         """One engine after the other: the old one has ended before the new one begins."""
         while True:
             self._reload.clear()
+            self.app.tidy()
             running = [
                 asyncio.create_task(self.app.engine.run(), name="engine"),
                 asyncio.create_task(self.app.keep_identifying(), name="identities"),

@@ -45,9 +45,9 @@ class Exposition:
     openmetrics: bytes
     openmetrics_gzip: bytes
 
-    def filtered(self, names: frozenset[str], as_openmetrics: bool) -> bytes:
-        """The page with only the families that `names` holds."""
-        return _join((f for f in self.families if f.names & names), as_openmetrics)
+    def filtered(self, names: frozenset[str], as_openmetrics: bool) -> tuple[bytes, ...]:
+        """The page with only the families that `names` holds, in pieces that are shared, not copied."""
+        return _pieces((f for f in self.families if f.names & names), as_openmetrics)
 
 
 def render(samples: Iterable[Sample], specs: Mapping[str, Spec]) -> dict[str, Chunk]:
@@ -102,7 +102,7 @@ def client_family(metric: Metric) -> Family:
 def assemble(families: Iterable[Family]) -> Exposition:
     """Join, and compress once for all scrapes to come."""
     kept = tuple(families)
-    text, om = _join(kept, False), _join(kept, True)
+    text, om = b"".join(_pieces(kept, False)), b"".join(_pieces(kept, True))
     # Level 1 is a third of level 6's time for a tenth more bytes. No time of making: equal pages give equal bytes.
     return Exposition(kept, text, gzip.compress(text, 1, mtime=0), om, gzip.compress(om, 1, mtime=0))
 
@@ -117,10 +117,10 @@ class _OnePage:
         return (self._metric,)
 
 
-def _join(families: Iterable[Family], as_openmetrics: bool) -> bytes:
+def _pieces(families: Iterable[Family], as_openmetrics: bool) -> tuple[bytes, ...]:
     if as_openmetrics:
-        return b"".join(f.openmetrics for f in families) + b"# EOF\n"
-    return b"".join(f.text for f in families)
+        return (*(f.openmetrics for f in families), b"# EOF\n")
+    return tuple(f.text for f in families)
 
 
 def _label_block(names: tuple[str, ...], values: tuple[str, ...]) -> str:

@@ -55,7 +55,7 @@ class Access:
     region: str
     profile: str | None = None
     role_arn: str | None = None
-    external_id: str | None = None
+    external_id: str | None = field(default=None, repr=False)
     session_name: str = "amazon-connect-exporter"
     """Of the role's session."""
     endpoint_url: str | None = None

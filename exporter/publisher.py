@@ -11,6 +11,7 @@ from exporter.catalogue import ALL, by_name
 from exporter.exposition import Exposition, assemble, render
 from exporter.model import Sample
 from exporter.telemetry import Telemetry
+from exporter.threads import ASIDE
 
 HEARTBEAT = 5.0
 """Seconds after which the page is made anew though nothing changed: CPU time, memory and quota levels move on."""
@@ -26,7 +27,7 @@ SHARE = 0.1
 
 class Publisher:
     """`own` gives the samples about the exporter itself, `lacking` says in words what a page made now would not have
-    yet; both are called on the loop.
+    yet; both are called on the loop, the samples themselves are taken in a thread.
     """
 
     def __init__(
@@ -64,10 +65,10 @@ class Publisher:
     async def make(self) -> Exposition:
         """The page as of now. What takes more than a few milliseconds is done in a thread."""
         entries = self._board.fresh(self._monotonic())
-        own = tuple(self._own())
-        return await asyncio.to_thread(self._assemble, entries, own)
+        own = self._own()
+        return await ASIDE.run(self._assemble, entries, own)
 
-    def _assemble(self, entries: list[Entry], own: tuple[Sample, ...]) -> Exposition:
+    def _assemble(self, entries: list[Entry], own: Iterable[Sample]) -> Exposition:
         about_us = Entry(render(own, by_name), float("inf"))
         return assemble(chain(families([*entries, about_us], ALL), self._telemetry.families()))
 

@@ -25,6 +25,7 @@ from exporter.exposition import render
 from exporter.model import Answer, CallFailed, Inventory, Reason, Refusal, Request, Result, Sample, Target
 from exporter.objectives import Objective
 from exporter.telemetry import State
+from exporter.threads import ASIDE
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
 
@@ -346,7 +347,7 @@ class Watch:
     async def _publish(self, name: str, samples: tuple[Sample, ...], expires: float) -> None:
         key = (self.target.key, name)
         if len(samples) > IN_A_THREAD:
-            chunks = await asyncio.to_thread(render, samples, by_name)
+            chunks = await ASIDE.run(render, samples, by_name)
         else:
             chunks = render(samples, by_name)
         entry = Entry(chunks, expires)

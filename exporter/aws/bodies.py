@@ -57,7 +57,7 @@ class _Reader:
         elif isinstance(body, bytes) and shape is not None and "payload" not in shape.serialization:
             _check_length(body, response_dict["headers"])
             if body or _content(shape):
-                customized_response_dict.update(self._decoder(shape)(_parsed(body)))
+                customized_response_dict.update(_decoded(self._decoder(shape), body))
             response_dict["body"] = b""
 
     def _decoder(self, shape: Shape) -> Decode:
@@ -107,6 +107,14 @@ def _check_length(body: bytes, headers: Mapping[str, str]) -> None:
     announced = headers.get("Content-Length", "")
     if announced.isdigit() and len(body) < int(announced):
         raise CutBodyError(f"the answer ended after {len(body)} of {announced} bytes")
+
+
+def _decoded(decode: Decode, body: bytes) -> Any:
+    try:
+        return decode(_parsed(body))
+    except (ArithmeticError, RuntimeError) as error:
+        # Numbers beyond what a float or a calendar holds; botocore says RuntimeError of the latter.
+        raise BadBodyError(f"the answer has a number out of range: {error}") from None
 
 
 def _parsed(body: bytes) -> Any:

@@ -7,7 +7,7 @@ import contextlib
 import contextvars
 import gc
 import time
-from collections.abc import Awaitable, Callable, Hashable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Hashable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -19,9 +19,9 @@ from botocore.client import BaseClient
 
 from exporter.aws.errors import classify, is_stale
 from exporter.aws.limiter import Limiter
-from exporter.aws.sessions import Identity, Sessions, identity_of
-from exporter.aws.threads import Threads
+from exporter.aws.sessions import Identity, Sessions, identity_of, patience
 from exporter.model import Access, CallFailed, Quota, Reason
+from exporter.threads import Threads
 
 T = TypeVar("T")
 
@@ -34,7 +34,8 @@ _RETRIED = frozenset({Reason.THROTTLED, Reason.SERVER_ERROR, Reason.CONNECTION})
 _BACKOFF_BASE = 0.5
 _BACKOFF_CAP = 8.0
 _CHAINS = 3
-_OPENERS = 8
+_OPENERS = 256
+"""Identities whose credentials may be fetched at once: accounts that hang must leave threads to the others."""
 
 _Wanted = tuple[Access, str]
 """A client: for which access, of which service."""
@@ -71,10 +72,8 @@ class _Call:
 
     @property
     def patience(self) -> float:
-        """Seconds after which an attempt is given up. Its thread has its own timeouts, but they begin anew with each
-        address tried and each byte received, and a name lookup has none.
-        """
-        return 2 * (self.access.connect_timeout + self.access.read_timeout)
+        """Seconds after which an attempt is given up."""
+        return patience(self.access)
 
     def failed(self, reason: Reason, code: str = "", message: str = "") -> CallFailed:
         return CallFailed(self.operation, reason, code, message)
@@ -193,6 +192,12 @@ class Gateway:
             raise CallFailed(
                 "GetCallerIdentity", Reason.BAD_RESPONSE, "", f"the answer has no {error.args[0]}"
             ) from None
+
+    def retain(self, accesses: Collection[Access], scopes: Collection[Hashable]) -> None:
+        """Forgets clients, sessions and places of what nobody asks about any more."""
+        self._sessions.retain(accesses)
+        kept = {*accesses, *scopes}
+        self._scopes = {scope: places for scope, places in self._scopes.items() if scope in kept}
 
     def close(self) -> None:
         """Takes no more calls. Does not wait: a thread stuck in a call ends with its timeout, or with the process."""

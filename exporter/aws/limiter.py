@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import NamedTuple
@@ -71,6 +71,9 @@ class TokenBucket:
         self._tokens = min(burst, self.tokens())
         self._rate = rate
         self._burst = burst
+
+    def is_full(self) -> bool:
+        return self.tokens() >= self._burst
 
     def tokens(self) -> float:
         now = self._monotonic()
@@ -150,6 +153,12 @@ class Limiter:
         entry = self._entries.get(Key(account_id, region, operation))
         if entry is not None:
             entry.bucket.drain()
+
+    def retain(self, places: Collection[tuple[str, str]]) -> None:
+        """Forgets the full buckets of other (account, region): a bucket that is not full still limits somebody."""
+        for key, entry in list(self._entries.items()):
+            if (key.account_id, key.region) not in places and entry.bucket.is_full():
+                del self._entries[key]
 
     def snapshot(self) -> dict[Key, BucketState]:
         return {

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 from botocore.client import BaseClient
 from botocore.config import Config
@@ -37,12 +37,13 @@ USER_AGENT = f"amazon-connect-exporter/{__version__}"
 _MUST_REFRESH = 10 * 60
 
 
-class Identity(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Identity:
     """As whom AWS's chain of credentials acts: the key of a session."""
 
     profile: str | None
     role_arn: str | None
-    external_id: str | None
+    external_id: str | None = field(repr=False)
     session_name: str
 
 
@@ -131,6 +132,20 @@ class Sessions:
         opened.forget()
         return True
 
+    def retain(self, accesses: Collection[Access]) -> None:
+        """Closes what none of these needs; calls that still run are not disturbed. Never blocks: what is just being
+        opened is closed the next time.
+        """
+        wanted = {identity_of(access) for access in accesses}
+        with self._lock:
+            gone = [self._opened.pop(identity) for identity in self._opened.keys() - wanted]
+            kept = list(self._opened.values())
+        for opened in gone:
+            opened.forget()
+        for opened in kept:
+            for key in [key for key in list(opened.clients) if key[0] not in accesses]:
+                opened.clients.pop(key).close()
+
     def close(self) -> None:
         """Closes idle connections; those of running calls close when these are done."""
         with self._lock:
@@ -152,7 +167,7 @@ class Sessions:
             opened.credentials = _credentials(opened.session)
             opened.credentials.get_frozen_credentials()
         except Exception as error:  # noqa: BLE001 (a chain may run other people's programs and read their files)
-            raise _failed(classify(error), Reason.CREDENTIALS) from None
+            raise _failed(_secretive(classify(error), access), Reason.CREDENTIALS) from None
         return opened.session
 
     def _session(self, access: Access) -> Session:
@@ -183,7 +198,7 @@ class Sessions:
             )
         except (BotoCoreError, ValueError) as error:
             raise _failed(classify(error), Reason.INVALID_REQUEST) from None
-        bound_answers(client)
+        bound_answers(client, patience(access))
         read_bodies(client)
         return client
 
@@ -217,7 +232,7 @@ class _Role(CredentialProvider):
             params["ExternalId"] = self._access.external_id
         # The instance's region: there may be no other, and STS has an endpoint in each.
         client: Any = self.session.create_client("sts", region_name=self._access.region)
-        bound_answers(client)
+        bound_answers(client, patience(self._access))
         try:
             credentials = client.assume_role(**params)["Credentials"]
         finally:
@@ -228,6 +243,13 @@ class _Role(CredentialProvider):
             "token": credentials["SessionToken"],
             "expiry_time": credentials["Expiration"].isoformat(),
         }
+
+
+def patience(access: Access) -> float:
+    """Seconds after which an attempt is given up. Its thread has its own timeouts, but they begin anew with each
+    address tried and each byte received, and a name lookup has none.
+    """
+    return 2 * (access.connect_timeout + access.read_timeout)
 
 
 def identity_of(access: Access) -> Identity:
@@ -243,6 +265,13 @@ def _credentials(session: Session) -> Credentials:
 
 def _must_refresh(credentials: Credentials | None) -> bool:
     return isinstance(credentials, RefreshableCredentials) and credentials.refresh_needed(_MUST_REFRESH)
+
+
+def _secretive(failure: Failure, access: Access) -> Failure:
+    """STS's own words may repeat the external id."""
+    if access.external_id is None:
+        return failure
+    return failure._replace(message=failure.message.replace(access.external_id, "…"))
 
 
 def _failed(failure: Failure, otherwise: Reason) -> CallFailed:

@@ -76,8 +76,8 @@ OWN: tuple[Spec, ...] = (
     Spec(
         name="amazon_connect_exporter_series_dropped_total",
         help=(
-            "Series of whole results that were not published because the instance would have had more than "
-            "limits.max_series; what this collector published before vanishes after max_age. Filter, or raise the limit."
+            "Series of results that were not published, each as a whole, because the instance would have had more than "
+            "limits.max_series; what the collector published before vanishes after max_age. Filter, or raise the limit."
         ),
         labels=COLLECTOR,
         kind=Kind.COUNTER,

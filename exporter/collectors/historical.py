@@ -30,9 +30,9 @@ class Options:
     metrics: tuple[str, ...]
     thresholds: tuple[float, ...]
     interval: float
+    objectives: tuple[Objective, ...] = ()
     good_for: float = metric_data.LONGEST
     """Seconds for which the answer for a window that has not moved is good."""
-    objectives: tuple[Objective, ...] = ()
 
 
 def plan(target: Target, inventory: Inventory, options: Options, now: float) -> Iterator[Request]:

@@ -10,12 +10,11 @@ from __future__ import annotations
 import asyncio
 import gzip
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 import structlog
-from anyio import CapacityLimiter, to_thread
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -24,6 +23,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from exporter.threads import Threads
 from exporter.web.accept import wants_gzip, wants_openmetrics
 from exporter.web.answers import BAD_REQUEST, BUSY, HAS_BODY, INTERNAL, NOT_FOUND, REFUSALS, Plain, headers_with
 from exporter.web.guard import Guard
@@ -38,6 +38,10 @@ _WORTH_COMPRESSING = 1024
 
 _IN_LINE = 16
 """Pages that wait to be made, or reloads; beyond these a client is told to come again, rather than fill the memory."""
+_COMPRESSED = 1024 * 1024
+"""Bytes of a filtered page up to which it is compressed. A larger one goes out as it is, in pieces that all clients
+share: compressed, each client who reads slowly would hold one of its own.
+"""
 _PIECE = 64 * 1024
 """Bytes of an answer handed over at once: a client that does not read holds this much, not a copy of the page."""
 _OPEN = frozenset({"/-/healthy", "/-/ready"})
@@ -55,10 +59,10 @@ class Page:
     text_gzip: bytes
     openmetrics: bytes
     openmetrics_gzip: bytes
-    filter: Callable[[frozenset[str], bool], bytes]
-    """(names, OpenMetrics?) to the uncompressed page with those families only. Called in a thread."""
+    filter: Callable[[frozenset[str], bool], tuple[bytes, ...]]
+    """(names, OpenMetrics?) to the uncompressed page with those families only, in pieces. Called in a thread."""
 
-    def filtered(self, names: frozenset[str], openmetrics: bool) -> bytes:
+    def filtered(self, names: frozenset[str], openmetrics: bool) -> tuple[bytes, ...]:
         return self.filter(names, openmetrics)
 
 
@@ -107,7 +111,7 @@ class _Pages:
     def __init__(self, site: Site, clock: Callable[[], float]) -> None:
         self._site = site
         self._clock = clock
-        self._threads = CapacityLimiter(_RENDERING_THREADS)
+        self._threads = Threads(_RENDERING_THREADS, "pages")
         self._making = self._reloads = 0
         self._reloading = asyncio.Lock()
 
@@ -117,12 +121,12 @@ class _Pages:
         zipped = wants_gzip(_header(request, "accept-encoding"))
         names = frozenset(name for name in request.query_params.getlist("name[]") if name)
         if names:
-            body = await self._in_thread(lambda: _zip_if(zipped, page.filtered(names, openmetrics)))
+            pieces, zipped = await self._in_thread(lambda: _filtered(page, names, openmetrics, zipped))
         elif openmetrics:
-            body = page.openmetrics_gzip if zipped else page.openmetrics
+            pieces = (page.openmetrics_gzip if zipped else page.openmetrics,)
         else:
-            body = page.text_gzip if zipped else page.text
-        return _answer(body, OPENMETRICS if openmetrics else TEXT, zipped, "Accept, Accept-Encoding")
+            pieces = (page.text_gzip if zipped else page.text,)
+        return _answer(pieces, OPENMETRICS if openmetrics else TEXT, zipped, "Accept, Accept-Encoding")
 
     async def home(self, request: Request) -> Response:
         status = self._site.status()
@@ -131,7 +135,7 @@ class _Pages:
         plain = await self._in_thread(lambda: status_page(status, now, refresh).encode(errors="replace"))
         zipped = wants_gzip(_header(request, "accept-encoding")) and len(plain) >= _WORTH_COMPRESSING
         body = await self._in_thread(lambda: _zip_if(zipped, plain))
-        return _answer(body, "text/html; charset=utf-8", zipped, "Accept-Encoding")
+        return _answer((body,), "text/html; charset=utf-8", zipped, "Accept-Encoding")
 
     async def config(self, request: Request) -> Response:
         return Response(self._site.config(), media_type="text/yaml")
@@ -165,7 +169,7 @@ class _Pages:
             raise _BusyError
         self._making += 1
         try:
-            return await to_thread.run_sync(make, limiter=self._threads)
+            return await self._threads.run(make)
         finally:
             self._making -= 1
 
@@ -178,11 +182,33 @@ def _zip_if(zipped: bool, body: bytes) -> bytes:
     return gzip.compress(body, compresslevel=1, mtime=0) if zipped else body
 
 
-def _answer(body: bytes, content_type: str, zipped: bool, vary: str) -> Response:
+def _filtered(page: Page, names: frozenset[str], openmetrics: bool, zipped: bool) -> tuple[tuple[bytes, ...], bool]:
+    """The pieces, and whether they are compressed."""
+    pieces = page.filtered(names, openmetrics)
+    if not zipped or sum(map(len, pieces)) > _COMPRESSED:
+        return pieces, False
+    return (_zip_if(zipped, b"".join(pieces)),), True
+
+
+def _answer(pieces: tuple[bytes, ...], content_type: str, zipped: bool, vary: str) -> Response:
     headers = {"content-type": content_type, "vary": vary}
     if zipped:
         headers["content-encoding"] = "gzip"
-    return Response(body, headers=headers)
+    return _Pieces(pieces, headers)
+
+
+class _Pieces(Response):
+    """An answer of known length, whose pieces are never joined."""
+
+    def __init__(self, pieces: tuple[bytes, ...], headers: Mapping[str, str]) -> None:
+        self._pieces = pieces
+        super().__init__(headers={"content-length": str(sum(map(len, pieces))), **headers})
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        for piece in self._pieces if scope["method"] != "HEAD" else ():
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
 
 
 async def _refusal(request: Request, fault: Exception) -> Response:

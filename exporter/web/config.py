@@ -14,7 +14,6 @@ from pathlib import Path
 
 from exporter.config_faults import ConfigError, did_you_mean
 from exporter.config_file import Tree, read_file
-from exporter.durations import parse_duration
 
 TLS = "tls_server_config"
 CLIENT_AUTH = ("NoClientCert", "VerifyClientCertIfGiven", "RequireAndVerifyClientCert")
@@ -55,6 +54,10 @@ _HASH = re.compile(r"\$2[aby]\$(?P<cost>[0-9]{2})\$[./A-Za-z0-9]{53}")
 _COSTS = range(4, 17)
 """A check of cost 16 takes some five seconds, as long as the whole program may take to stop."""
 _HEADER_VALUE = re.compile(r"[\x20-\x7e]*")
+_GO_UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ns": 1e-9}
+_GO_PART = re.compile(r"([0-9]{1,10}(?:\.[0-9]{0,9})?|\.[0-9]{1,9})(h|ms|us|µs|μs|ns|m|s)")
+_GO_DURATION = re.compile(rf"(?:{_GO_PART.pattern})+")
+"""As Go writes durations, not as Prometheus does: 0.5s and 1.5h, but no days."""
 _BOOLEANS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 _PEM_LIMIT = 4 << 20
 """Bytes; the certificates of all the world's public authorities take 250 kB."""
@@ -130,6 +133,13 @@ def _sayable(name: str) -> str:
     return name if len(name) <= 64 and "$" not in name and "--" not in name else "(not shown)"
 
 
+def _tree(path: Path) -> dict[str, Tree]:
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        # A named pipe would hold up the loop.
+        raise ConfigError([f"{path}: is not a file"])
+    return read_file(path, f"{TLS}:")
+
+
 class _Reader:
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -140,7 +150,7 @@ class _Reader:
         self._stamps[self._path] = stamp_of(self._path)
         config = None
         try:
-            tree = read_file(self._path, f"{TLS}:")
+            tree = _tree(self._path)
         except ConfigError as error:
             # Each line begins with the file's name, which `lines` puts before it again.
             self._faults += [("", fault.removeprefix(f"{self._path}: ")) for fault in error.faults]
@@ -274,13 +284,13 @@ class _Reader:
     def _rate(self, block: Mapping[str, Tree]) -> tuple[float, int] | None:
         interval = self._text(block, "rate_limit.interval")
         burst = self._text(block, "rate_limit.burst")
-        if interval in ("", "0", "0s"):
+        if interval in ("", "0"):
             return None
-        seconds = 0.0
-        try:
-            seconds = parse_duration(interval)
-        except ValueError as error:
-            self._fault("rate_limit.interval", str(error))
+        seconds = sum(float(count) * _GO_UNITS[unit] for count, unit in _GO_PART.findall(interval))
+        if _GO_DURATION.fullmatch(interval) is None:
+            self._fault("rate_limit.interval", "not a duration: write it as 1s, 0.5s or 100ms")
+        elif seconds == 0:
+            return None
         if not burst.isascii() or not burst.isdigit() or not 0 < int(burst[:10]) < 1_000_000:
             self._fault("rate_limit.burst", "must be a whole number, 1 or more, where rate_limit.interval is set")
             return None

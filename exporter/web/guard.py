@@ -118,7 +118,7 @@ class Guard:
         if faults:
             return faults
         if config.users != self._config.users:
-            self._passwords = Passwords(config.users) if config.users else None
+            self._passwords = Passwords(config.users, self._passwords) if config.users else None
         if config.rate != self._config.rate:
             self._bucket = _Bucket(*config.rate) if config.rate else None
         self._config, self._context = config, context

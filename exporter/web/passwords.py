@@ -13,10 +13,11 @@ import hmac
 import secrets
 from collections import OrderedDict
 from collections.abc import Mapping
-from typing import NamedTuple
+from dataclasses import dataclass, field
 
 import bcrypt
-from anyio import to_thread
+
+from exporter.threads import Threads
 
 _REMEMBERED = 1000
 """Results of each kind. Right ones are kept apart, so that no guessing pushes them out."""
@@ -26,9 +27,10 @@ _BCRYPT_BYTES = 72
 """bcrypt looks at no more of a password; what hashed it did not either."""
 
 
-class Login(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Login:
     user: str
-    password: bytes
+    password: bytes = field(repr=False)
 
 
 class Busy(Exception):
@@ -50,13 +52,17 @@ def login_of(authorization: str) -> Login | None:
 class Passwords:
     """Whom to let in, and which logins were right or wrong a while ago. No password is kept, only its HMAC."""
 
-    def __init__(self, users: Mapping[str, str]) -> None:
-        """`users`: name to bcrypt hash, at least one."""
+    def __init__(self, users: Mapping[str, str], before: Passwords | None = None) -> None:
+        """`users`: name to bcrypt hash, at least one. Whoever was right `before`, and has the same hash, still is."""
         self._hashes = {user: given.encode() for user, given in users.items()}
         self._dearest = max(map(_cost, self._hashes.values()))
-        self._secret = secrets.token_bytes(32)
-        self._right: OrderedDict[bytes, None] = OrderedDict()
-        self._wrong: OrderedDict[bytes, None] = OrderedDict()
+        self._secret: bytes = before._secret if before else secrets.token_bytes(32)
+        self._thread: Threads = before._thread if before else Threads(1, "passwords")
+        self._right: OrderedDict[bytes, str] = OrderedDict()
+        self._wrong: OrderedDict[bytes, str] = OrderedDict()
+        if before:
+            same = {user for user, given in self._hashes.items() if before._hashes.get(user) == given}
+            self._right.update((mark, user) for mark, user in before._right.items() if user in same)
         self._waiting = 0
         self._one_at_a_time = asyncio.Lock()
 
@@ -73,8 +79,8 @@ class Passwords:
             async with self._one_at_a_time:
                 known = self._remembered(mark)
                 if known is None:
-                    known = await to_thread.run_sync(self._check, login)
-                    self._remember(mark, known)
+                    known = await self._thread.run(self._check, login)
+                    self._remember(mark, login.user, known)
         finally:
             self._waiting -= 1
         return known
@@ -103,9 +109,9 @@ class Passwords:
                 return meaning
         return None
 
-    def _remember(self, mark: bytes, right: bool) -> None:
+    def _remember(self, mark: bytes, user: str, right: bool) -> None:
         results = self._right if right else self._wrong
-        results[mark] = None
+        results[mark] = user
         if len(results) > _REMEMBERED:
             results.popitem(last=False)
 

@@ -21,9 +21,9 @@ from typing import Any
 
 import yaml
 
-from exporter.aws.threads import LINGER
 from exporter.simulator.identity import access_key_id
 from exporter.simulator.server import Simulator
+from exporter.threads import LINGER
 from tests.chaos.centre import FAR, HOME, REGION, Centre
 from tests.chaos.moment import Moment, let_pass
 from tests.conftest import forget_the_developers_settings

@@ -155,7 +155,7 @@ class _Selector(selectors.DefaultSelector):
 
 
 class Submits(Protocol):
-    """exporter.aws.threads.Threads."""
+    """exporter.threads.Threads."""
 
     def submit(self, call: Callable[[], T]) -> Future[T]: ...
     def close(self) -> None: ...

@@ -150,7 +150,9 @@ def test_the_calls_that_are_foretold_are_the_calls_that_are_made(interval: float
         if history.now < MORNING + 3600:
             history.asked()
         # As the engine does it: on a grid, and sooner where the collector wants it.
-        again = run(history, windows={"30m": 1800.0}, levels=("queue",), interval=interval, good_for=good).again or interval
+        again = (
+            run(history, windows={"30m": 1800.0}, levels=("queue",), interval=interval, good_for=good).again or interval
+        )
         while due <= history.now:
             due += interval
         history.wait(min(due - history.now, again))

@@ -32,7 +32,7 @@ from tests.e2e.daemon import (
 )
 from tests.e2e.other_connect import Asked, Instance, OtherConnect, Service, refuse
 from tests.e2e.tables import expected, instance
-from tests.tools import REPOSITORY, free_port
+from tests.tools import REPOSITORY, free_port, wait_for
 
 BAD = sorted((REPOSITORY / "tests/configs/bad").glob("*.yml"))
 GOOD = sorted((REPOSITORY / "tests/configs/good").glob("*.yml"))
@@ -307,7 +307,7 @@ def says(running: Daemon, alias: str, reason: str, words: str) -> None:
     running.wait(failed(alias), "failed")
     running.wait(lambda page: errors(page, alias, reason), f"because of {reason}")
     assert words in running.get("/").text
-    assert running.get("/-/ready").status == 200
+    wait_for(lambda: running.get("/-/ready").status == 200, "ready")
     assert reason in running.program.stderr
 
 

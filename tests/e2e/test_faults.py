@@ -44,7 +44,7 @@ from tests.e2e.other_connect import (
     throttled,
 )
 from tests.e2e.tables import expected, instance
-from tests.tools import free_port
+from tests.tools import free_port, wait_for
 
 HTML = {"Content-Type": "text/html"}
 JSON = {"Content-Type": "application/json"}
@@ -539,7 +539,7 @@ def test_aws_out_of_reach_is_said_and_its_return_noticed(one: Instance, tmp_path
         page = running.wait(failed(one.alias), "nobody there")
         page = running.wait(lambda page: errors(page, one.alias, "connection"), "and it says so")
         assert not about(page, one.alias)
-        assert running.get("/-/ready").status == 200
+        wait_for(lambda: running.get("/-/ready").status == 200, "ready")
         with OtherConnect(Service([one]), port):
             running.wait(right(one), "there again", timeout=70)
 

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import base64
+import contextlib
+import os
 import random
+import re
 import signal
 import socket
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -13,9 +18,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import bcrypt
 import pytest
 
 from tests.e2e.daemon import (
+    EXPORTER,
     KEYS,
     OWN,
     Daemon,
@@ -26,11 +33,13 @@ from tests.e2e.daemon import (
     differences,
     errors,
     ok,
+    refreshed_since,
     settings,
     written,
 )
 from tests.e2e.other_connect import Instance, OtherConnect, Reply, Service, say
 from tests.e2e.tables import expected, instance
+from tests.tools import running as running_program
 from tests.tools import wait_for
 
 HANGS = say(Reply(hang=True), lambda _: True)
@@ -49,6 +58,10 @@ def ended(running: Daemon, number: signal.Signals = signal.SIGTERM) -> float:
     assert running.program.wait(10) == 0, running.program.output
     assert "Traceback" not in running.program.stderr
     return time.monotonic() - begin
+
+
+def basic(login: str) -> dict[str, str]:
+    return {"Authorization": "Basic " + base64.b64encode(login.encode()).decode()}
 
 
 # The end
@@ -93,6 +106,69 @@ def test_it_ends_before_the_first_answer_of_a_discovery(pair: tuple[Instance, In
             wait_for(lambda: service.asked, "a request that hangs")
             assert running.get("/-/ready").status == 503
             assert ended(running) < 5
+
+
+def test_it_ends_in_time_while_passwords_are_being_checked(pair: tuple[Instance, Instance], tmp_path: Path) -> None:
+    hashed = bcrypt.hashpw(b"right", bcrypt.gensalt(15)).decode()  # a check takes seconds
+    web = tmp_path / "web.yml"
+    web.write_text(f"basic_auth_users: {{somebody: {hashed}}}\n")
+    with OtherConnect(Service(list(pair))) as aws:
+        config = settings(aws.url, pair)
+        config["web"]["config_file"] = str(web)
+        with daemon(tmp_path, config) as running:
+
+            def guess(number: int) -> None:
+                with contextlib.suppress(OSError):  # cut off in the end
+                    running.get("/metrics", headers=basic(f"x:{number}"))
+
+            guesses = [threading.Thread(target=guess, args=(number,)) for number in range(8)]
+            for each in guesses:
+                each.start()
+            time.sleep(0.5)  # let them arrive; the check itself is the bound
+            assert ended(running) < 5
+            for each in guesses:
+                each.join()
+
+
+def test_it_ends_in_time_while_a_reload_hangs_on_its_file(pair: tuple[Instance, Instance], tmp_path: Path) -> None:
+    with OtherConnect(Service(list(pair))) as aws, daemon(tmp_path, settings(aws.url, pair)) as running:
+        running.wait(ok("north"), "values")
+        running.config.unlink()
+        os.mkfifo(running.config)
+        running.program.send(signal.SIGHUP)
+        # Nobody reads it, nobody writes it: whoever opens it waits, as on a disk that has gone.
+        with running.config.open("wb"):
+            assert running.get("/-/healthy").status == 200
+            assert ended(running) < 5
+
+
+def masked(process: subprocess.Popen[bytes], field: str, number: signal.Signals) -> bool:
+    """Whether a signal is among those that the process catches (SigCgt) or ignores (SigIgn)."""
+    found = re.findall(rf"(?m)^{field}:\s+([0-9a-f]+)$", Path(f"/proc/{process.pid}/status").read_text())
+    return bool(int(found[0], 16) >> (number - 1) & 1)
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads signals off /proc")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("command", ["run", "demo"])
+def test_a_signal_before_anything_is_imported_ends_it_well_too(
+    command: str, number: signal.Signals, tmp_path: Path
+) -> None:
+    """Also the first process of a container, for which the kernel ignores what is not handled."""
+    with running_program([*EXPORTER, command, "--listen-address", "127.0.0.1:0"], tmp_path) as program:
+        wait_for(lambda: masked(program.process, "SigCgt", signal.SIGTERM), "signals are handled")
+        wait_for(lambda: masked(program.process, "SigIgn", signal.SIGHUP), "a reload has nothing to read yet")
+        program.send(number)
+        assert program.wait(10) == 0
+        assert (program.stdout, program.stderr) == ("", "")
+
+
+def test_a_command_that_ends_by_itself_has_failed_where_it_is_killed(tmp_path: Path) -> None:
+    config = written(tmp_path, settings("http://127.0.0.1:9", discovery=[{"regions": ["us-east-1"]}]))
+    with running_program([*EXPORTER, "once", "--config", config], tmp_path) as program:
+        assert not masked(program.process, "SigCgt", signal.SIGTERM)
+        program.send(signal.SIGTERM)
+        assert program.wait(10) == -signal.SIGTERM
 
 
 @pytest.fixture(scope="module")
@@ -207,6 +283,27 @@ def test_sighup_adds_and_removes_instances_and_tears_no_hole(pair: tuple[Instanc
             assert not [key for key in page if ("instance_alias", "south") in key[1] and "errors" not in key[0]]
             assert page[OWN + "config_last_reload_successful", ()] == 1
             assert sum(value for key, value in page.items() if key[0] == OWN + "api_requests_total") > requests
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="counts descriptors by /proc")
+def test_reloads_that_change_how_aws_is_called_leave_nothing_behind(
+    pair: tuple[Instance, Instance], tmp_path: Path
+) -> None:
+    with OtherConnect(Service(list(pair))) as aws:
+        config = settings(aws.url, pair)
+        with daemon(tmp_path, config) as running:
+            held = []
+            for number in range(12):
+                changed = {"read_timeout": f"{2000 + number}ms", "session_name": f"session-{number}"}
+                written(tmp_path, {**config, "aws": {**config["aws"], **changed}})
+                running.program.send(signal.SIGHUP)
+                wait_for(lambda number=number: reloads(running, number + 1), "a reload")  # type: ignore[misc]
+                begun = time.time()
+                running.wait(refreshed_since(begun, "north"), "north, by a client of its own")
+                running.wait(refreshed_since(begun, "south"), "south too")
+                held.append(len(list((Path("/proc") / str(running.program.process.pid) / "fd").iterdir())))
+            # Clients of a configuration would have three or four connections each.
+            assert max(held[6:]) <= max(held[:6]) + 3, held
 
 
 def test_a_bad_file_leaves_the_old_configuration_running(pair: tuple[Instance, Instance], tmp_path: Path) -> None:

@@ -6,8 +6,10 @@ import asyncio
 import json
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 
@@ -28,31 +30,36 @@ MEBIBYTE = 1 << 20
 class Endless:
     """Answers every request with a body in chunks that goes on for as long as anybody reads it."""
 
-    def __init__(self, status: int) -> None:
+    def __init__(self, status: int, size: int = MEBIBYTE, pause: float = 0.0) -> None:
+        """Chunks of `size` bytes, with a pause of so many seconds before each."""
         self.sent = 0
+        self._size = size
+        self._pause = pause
         self.ended = threading.Event()
         self._head = f"HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
 
     def serve(self, listening: socket.socket) -> None:
         connection, _ = listening.accept()
+        chunk = b"%x\r\n%b\r\n" % (self._size, b" " * self._size)
+        end = time.monotonic() + 15
         with connection:
-            connection.recv(65536)
-            connection.sendall(self._head.encode())
-            chunk = b"%x\r\n%b\r\n" % (MEBIBYTE, b" " * MEBIBYTE)
             try:
-                while self.sent < 10 * LARGEST_ANSWER:
+                connection.recv(65536)
+                connection.sendall(self._head.encode())
+                while self.sent < 10 * LARGEST_ANSWER and time.monotonic() < end:
+                    time.sleep(self._pause)
                     connection.sendall(chunk)
-                    self.sent += MEBIBYTE
+                    self.sent += self._size
             except OSError:
                 self.ended.set()
 
 
 @contextmanager
-def endless(status: int) -> Iterator[tuple[Endless, str]]:
+def endless(status: int, **more: Any) -> Iterator[tuple[Endless, str]]:
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         listening.listen()
-        server = Endless(status)
+        server = Endless(status, **more)
         thread = threading.Thread(target=server.serve, args=(listening,))
         thread.start()
         yield server, f"http://127.0.0.1:{listening.getsockname()[1]}"
@@ -72,16 +79,16 @@ def stub() -> Iterator[Stub]:
         yield stub
 
 
-def failure(url: str) -> CallFailed:
+def failure(url: str, **access: Any) -> CallFailed:
     """What becomes of a list that is asked for there."""
     sessions = Sessions()
 
     async def scenario() -> CallFailed:
         gateway = Gateway(sessions=sessions, limiter=Limiter(), observer=Telemetry(), attempts=1)
-        access = Access("us-east-1", endpoint_url=url)
+        client = Access("us-east-1", endpoint_url=url, **access)
         try:
             with pytest.raises(CallFailed) as caught:
-                await gateway.pages(access, OPERATION, PARAMS, key="QueueSummaryList", quota=PLENTY, quota_share=1)
+                await gateway.pages(client, OPERATION, PARAMS, key="QueueSummaryList", quota=PLENTY, quota_share=1)
         finally:
             gateway.close()
         return caught.value
@@ -100,6 +107,16 @@ def test_an_answer_without_end_is_not_read_beyond_its_bound(status: int) -> None
     assert server.ended.is_set()
     # What the network holds is on top.
     assert server.sent < LARGEST_ANSWER + 16 * MEBIBYTE
+
+
+@pytest.mark.parametrize("status", [200, 403])
+def test_an_answer_that_drips_is_given_up_by_its_thread_too(status: int) -> None:
+    """The thread is one of the few that its instance has: it must not be held for as long as somebody drips."""
+    with endless(status, size=1, pause=0.05) as (server, url):
+        failed = failure(url, connect_timeout=0.5, read_timeout=1.0)
+        assert failed.reason is Reason.TIMEOUT
+        assert server.ended.wait(5)
+    assert server.sent < 100
 
 
 def test_an_answer_as_large_as_the_bound_is_read_and_one_byte_more_is_not(stub: Stub) -> None:

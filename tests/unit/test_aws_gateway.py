@@ -545,6 +545,33 @@ def test_a_role_is_assumed_with_its_external_id_and_its_credentials_sign_the_cal
     assert signed == {"AWS4-HMAC-SHA256 Credential=ASIAROLE"}
 
 
+def test_an_external_id_that_sts_repeats_is_not_passed_on(stub: Stub) -> None:
+    async def scenario(rig: Rig) -> None:
+        failure = await rig.fails(rig.call())
+        assert failure.message.startswith("AssumeRole: ")
+        assert "hunter2" not in str(failure)
+
+    stub.script = [sts_refusal(400, "ValidationError", "1 error: value 'hunter2' at 'externalId' is not it")]
+    run(stub, sessions := Sessions(), scenario, role_arn=ROLE, external_id="hunter2")
+    sessions.close()
+
+
+def test_clients_and_sessions_that_nobody_needs_any_more_are_closed(stub: Stub, sessions: Sessions) -> None:
+    async def scenario(rig: Rig) -> None:
+        changed = [replace(rig.access, read_timeout=seconds) for seconds in (1.0, 2.0, 3.0)]
+        others = [replace(rig.access, session_name=name) for name in ("one", "two")]
+        for access in (*changed, *others):
+            await rig.call(access=access, scope=access.session_name)
+        rig.gateway.retain(changed[2:], ("amazon-connect-exporter",))
+        assert [access for access in (*changed, *others) if sessions.ready(access)] == changed[2:]
+        assert rig.gateway._scopes.keys() == {"amazon-connect-exporter"}
+        await rig.call(access=changed[2])
+        await rig.call(access=changed[0])
+
+    stub.script = lambda _: page()
+    run(stub, sessions, scenario)
+
+
 def test_a_role_is_assumed_under_the_name_that_is_configured(stub: Stub) -> None:
     async def scenario(rig: Rig) -> None:
         await rig.call()

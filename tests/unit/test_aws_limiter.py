@@ -34,6 +34,21 @@ def limiter(clock: Clock, sleep: Callable[[float], Awaitable[object]] | None = N
     return Limiter(sleep=sleep or clock.sleep, monotonic=clock)
 
 
+def test_a_bucket_of_whom_nobody_asks_about_any_more_is_forgotten_once_it_is_full() -> None:
+    async def scenario() -> None:
+        clock = Clock()
+        buckets = limiter(clock)
+        await buckets.acquire("old", "us-east-1", "ListQueues", Quota(2, 5), 1.0)
+        await buckets.acquire("new", "us-east-1", "ListQueues", Quota(2, 5), 1.0)
+        buckets.retain({("new", "us-east-1")})
+        assert {key.account_id for key in buckets.snapshot()} == {"old", "new"}
+        clock.now += 1
+        buckets.retain({("new", "us-east-1")})
+        assert {key.account_id for key in buckets.snapshot()} == {"new"}
+
+    asyncio.run(scenario())
+
+
 steps = st.lists(st.one_of(st.floats(0, 3), st.just("take"), st.just("drain"), st.just("use not")), max_size=80)
 
 

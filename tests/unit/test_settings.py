@@ -16,10 +16,12 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from exporter import config_faults, settings_types
+from exporter.aws.sessions import identity_of
 from exporter.durations import format_duration, parse_duration
-from exporter.model import Access, Quota
+from exporter.model import Access, Quota, Target
 from exporter.settings import ConfigError, Settings, ShardSettings, config_hash, load, redacted_yaml
 from exporter.targets import discovery_access, discovery_quotas, discovery_targets, names, serves, targets
+from exporter.web.passwords import Login
 from tests.tools import REPOSITORY
 
 CONFIGS = REPOSITORY / "tests" / "configs"
@@ -498,6 +500,12 @@ def test_the_shown_configuration_has_durations_as_text_and_values_as_they_hold()
     text = redacted_yaml(load(EVERYTHING, {}))
     assert "max_age: 10m\n" in text
     assert text.count("read_timeout: 1m30s\n") == 3  # aws, the first instance, discovery
+
+
+def test_what_an_external_id_and_a_password_pass_through_shows_neither() -> None:
+    access = Access("eu-west-2", role_arn="arn:aws:iam::111122223333:role/r", external_id="hunter2")
+    for holder in (access, identity_of(access), Target("i", access), Login("user", b"hunter2")):
+        assert "hunter2" not in repr(holder)
 
 
 def test_an_external_id_is_shown_nowhere(tmp_path: Path) -> None:

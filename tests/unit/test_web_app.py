@@ -83,13 +83,22 @@ def test_a_chosen_page_is_compressed_too(server: Running) -> None:
     assert gzip.decompress(answer.body) == b"up 1\n"
 
 
+def test_a_large_chosen_page_arrives_whole_and_plain(site: FakeSite, server: Running) -> None:
+    families = tuple(bytes([letter]) * 700_000 for letter in b"abc")
+    site.metrics = replace(PAGE, filter=lambda *_: families)
+    answer = server.ask("/metrics?name[]=a", headers={"Accept-Encoding": "gzip"})
+    assert (answer.header("Content-Encoding"), answer.header("Content-Length")) == ("", "2100000")
+    assert answer.body == b"".join(families)
+    assert server.ask("/metrics?name[]=a", "HEAD").header("Content-Length") == "2100000"
+
+
 def test_choosing_families_of_a_large_page_holds_up_no_other_request(site: FakeSite, server: Running) -> None:
     begun, finish = threading.Event(), threading.Event()
 
-    def slow(names: frozenset[str], openmetrics: bool) -> bytes:
+    def slow(names: frozenset[str], openmetrics: bool) -> tuple[bytes, ...]:
         begun.set()
         assert finish.wait(10)
-        return b"slow 1\n"
+        return (b"slow 1\n",)
 
     site.metrics = replace(PAGE, filter=slow)
     answers: list[Answer] = []
@@ -243,7 +252,7 @@ def test_refreshing_can_be_stopped(server: Running) -> None:
 
 
 def test_a_fault_of_ours_is_a_plain_500_and_its_details_are_logged(site: FakeSite, server: Running) -> None:
-    def broken(names: frozenset[str], openmetrics: bool) -> bytes:
+    def broken(names: frozenset[str], openmetrics: bool) -> tuple[bytes, ...]:
         raise RuntimeError("where it went wrong")
 
     site.metrics = replace(PAGE, filter=broken)

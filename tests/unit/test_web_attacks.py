@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import os
 import re
 import socket
 import threading
@@ -289,10 +290,10 @@ def test_hostile_names_are_names(server: Running, query: str) -> None:
 def test_who_asks_for_more_filtered_pages_than_can_be_made_is_told_to_come_again() -> None:
     begun, finish = threading.Event(), threading.Event()
 
-    def slow(names: frozenset[str], openmetrics: bool) -> bytes:
+    def slow(names: frozenset[str], openmetrics: bool) -> tuple[bytes, ...]:
         begun.set()
         assert finish.wait(20)
-        return b"slow 1\n"
+        return (b"slow 1\n",)
 
     with running(build_app(FakeSite(metrics=replace(PAGE, filter=slow)))) as one:
         held = [connected(one) for _ in range(40)]
@@ -366,9 +367,14 @@ def test_a_connection_that_asks_outlives_those_that_do_not() -> None:
     assert sorted(cut) == [1, 2, 3, 4]
 
 
-def test_what_a_client_does_not_read_is_not_piled_up() -> None:
+@pytest.mark.parametrize("query", ["", "?name[]=a&name[]=b"], ids=["the page", "a part of it"])
+@pytest.mark.parametrize("encoding", ["identity", "gzip"])
+def test_what_a_client_does_not_read_is_not_piled_up(query: str, encoding: str) -> None:
     size, clients = 30_000_000, 12
-    large = FakeSite(metrics=replace(PAGE, text=b"x" * size))
+    families = (os.urandom(size // 2), os.urandom(size // 2))  # no compression makes less of it
+    whole = b"".join(families)
+    large = FakeSite(metrics=replace(PAGE, text=whole, text_gzip=whole, filter=lambda *_: families))
+    get = f"GET /metrics{query} HTTP/1.1\r\nHost: x\r\nAccept-Encoding: {encoding}\r\n\r\n".encode()
 
     def resident() -> int:
         return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * 4096
@@ -377,7 +383,7 @@ def test_what_a_client_does_not_read_is_not_piled_up() -> None:
         before = resident()
         lazy = [connected(one) for _ in range(clients)]
         for sock in lazy:
-            sock.sendall(GET + b"\r\n")
+            sock.sendall(get)
             assert sock.recv(15) == b"HTTP/1.1 200 OK"
         assert one.ask("/-/healthy").status == 200
         assert resident() - before < size

@@ -132,6 +132,25 @@ def test_certificate_key_and_authority_may_stand_in_the_file_itself(
     taken(web, text)
 
 
+@pytest.mark.parametrize(
+    ("interval", "seconds"),
+    [("1s", 1.0), ("0.5s", 0.5), ("100ms", 0.1), ("1h2m3.5s", 3723.5), (".5m", 30.0), ("250us", 0.00025), ("1.s", 1.0)],
+)
+def test_a_rate_is_written_as_go_writes_durations(web: Path, interval: str, seconds: float) -> None:
+    assert taken(web, f"rate_limit: {{interval: {interval}, burst: 3}}").rate == pytest.approx((seconds, 3))
+
+
+def test_no_time_between_requests_is_no_limit(web: Path) -> None:
+    for interval in ("0", "0s", "0.0s", ""):
+        assert taken(web, f"rate_limit: {{interval: '{interval}', burst: 3}}") == WebConfig()
+
+
+def test_a_named_pipe_is_refused_and_not_waited_for(web: Path) -> None:
+    os.mkfifo(web)
+    with pytest.raises(ConfigError, match="is not a file"):
+        Guard(str(web))
+
+
 def test_every_cipher_suite_that_go_calls_secure_is_known(web: Path, server: Pair) -> None:
     for suite in SUITES:
         taken(web, tls(server, f"cipher_suites: [{suite}]"))
@@ -162,7 +181,10 @@ def test_every_cipher_suite_that_go_calls_secure_is_known(web: Path, server: Pai
         ("basic_auth_users: {alice: }", "basic_auth_users.alice: must be a bcrypt hash, as `htpasswd"),
         (f"basic_auth_users: {{alice: {HASH.replace('$04$', '$20$')}}}", "basic_auth_users.alice: cost must be from 4"),
         (f'basic_auth_users: {{"a:b": {HASH}}}', 'basic_auth_users.a:b: a user\'s name may hold no ":"'),
-        ("rate_limit: {interval: soon, burst: 1}", "rate_limit.interval: not a duration: write it as 15s, 5m or 1h30m"),
+        (
+            "rate_limit: {interval: soon, burst: 1}",
+            "rate_limit.interval: not a duration: write it as 1s, 0.5s or 100ms",
+        ),
         (
             "rate_limit: {interval: 1s}",
             "rate_limit.burst: must be a whole number, 1 or more, where rate_limit.interval",

@@ -59,8 +59,8 @@ def status(*instances: InstanceStatus, warnings: tuple[str, ...] = ()) -> Status
     )
 
 
-def _filtered(names: frozenset[str], openmetrics: bool) -> bytes:
-    return "".join(f"{name} 1\n" for name in sorted(names)).encode() + (b"# EOF\n" if openmetrics else b"")
+def _filtered(names: frozenset[str], openmetrics: bool) -> tuple[bytes, ...]:
+    return (*(f"{name} 1\n".encode() for name in sorted(names)), *((b"# EOF\n",) if openmetrics else ()))
 
 
 TEXT = b"amazon_connect_exporter_targets 1\n"

@@ -7,7 +7,7 @@ from concurrent.futures import wait
 
 import pytest
 
-from exporter.aws.threads import Threads
+from exporter.threads import Threads
 from tests.tools import wait_for
 
 NAME = "threads under test"

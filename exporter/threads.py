@@ -1,24 +1,28 @@
-"""Daemon threads for calls that block.
+"""Daemon threads, for whatever blocks or takes long.
 
-Not concurrent.futures.ThreadPoolExecutor: the interpreter waits for its threads when it exits, and a call that hangs
-would hold up SIGTERM for as long as its timeouts; and its threads never end.
+Not concurrent.futures.ThreadPoolExecutor, nor what asyncio and anyio have: the interpreter waits for their threads when
+it exits, and a call that hangs would hold up SIGTERM for as long as its timeouts; and theirs never end.
 """
 
 from __future__ import annotations
 
+import asyncio
+import contextvars
 import threading
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future
-from typing import TypeVar
+from concurrent.futures import Executor, Future
+from functools import partial
+from typing import Any, ParamSpec, TypeVar
 
 T = TypeVar("T")
+P = ParamSpec("P")
 
 LINGER = 5.0
 """Seconds that a thread waits for work before it ends: a burst leaves none behind. Starting one takes 0.1 ms."""
 
 
-class Threads:
+class Threads(Executor):
     """At most `limit` threads, started when needed; what is submitted beyond that waits its turn."""
 
     def __init__(self, limit: int, name: str, linger: float = LINGER) -> None:
@@ -31,19 +35,24 @@ class Threads:
         self._closed = False
         self._changed = threading.Condition()
 
-    def submit(self, call: Callable[[], T]) -> Future[T]:
+    def submit(self, call: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """Runs `call` in a thread. The future can be cancelled until a thread takes it up. RuntimeError once closed."""
         future: Future[T] = Future()
         with self._changed:
             if self._closed:
                 raise RuntimeError("closed")
-            self._work.append(lambda: _run(future, call))
+            self._work.append(lambda: _run(future, partial(call, *args, **kwargs)))
             if len(self._work) > self._idle and self._started < self._limit:
                 self._started += 1
                 threading.Thread(target=self._serve, name=self._name, daemon=True).start()
             else:
                 self._changed.notify()
         return future
+
+    async def run(self, call: Callable[..., T], *args: Any) -> T:
+        """The outcome of `call`, in the context of whoever waits for it, who alone can be cancelled."""
+        context = contextvars.copy_context()
+        return await asyncio.get_running_loop().run_in_executor(self, context.run, call, *args)
 
     def close(self) -> None:
         """Lets idle threads end, busy ones when they are done; waits for none."""
@@ -66,6 +75,10 @@ class Threads:
                 return self._work.popleft()
             self._started -= 1
             return None
+
+
+ASIDE = Threads(4, "aside")
+"""For all that computes for more than a few milliseconds, which the loop must not wait for."""
 
 
 def _run(future: Future[T], call: Callable[[], T]) -> None:
