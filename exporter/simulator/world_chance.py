@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from random import Random
 from statistics import NormalDist
 
+from exporter.simulator.numbers import added
 from exporter.simulator.world_ledger import Contact
 from exporter.simulator.world_people import Nature
 
@@ -19,7 +20,7 @@ def _spread(sigma: float, size: int = 1024) -> tuple[float, ...]:
     """Quantiles of a log-normal distribution of mean 1: drawing one is indexing."""
     normal = NormalDist()
     values = [math.exp(sigma * normal.inv_cdf((i + 0.5) / size)) for i in range(size)]
-    mean = sum(values) / size
+    mean = added(values) / size
     return tuple(value / mean for value in values)
 
 

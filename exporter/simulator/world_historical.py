@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
+from exporter.simulator.numbers import added
 from exporter.simulator.world_floor import Floor
 from exporter.simulator.world_ledger import STEP, Sum, Tally, Total
 from exporter.simulator.world_people import CONTACT, NOTHING, Line, Team
@@ -117,8 +118,8 @@ def _occupancy(lines: Sequence[Line], spent: dict[Team, tuple[float, float]]) ->
     An agent serves several queues at once and is idle for all of them, so the time can not be told apart by queue.
     """
     teams = dict.fromkeys(team for line in lines for team, _, _ in line.serves)
-    contact = sum(spent[team][0] for team in teams)
-    idle = sum(spent[team][1] for team in teams)
+    contact = added(spent[team][0] for team in teams)
+    idle = added(spent[team][1] for team in teams)
     return 100.0 * contact / (contact + idle) if contact + idle else None
 
 
@@ -128,7 +129,7 @@ def _spent(floor: Floor, start: float, end: float) -> dict[Team, tuple[float, fl
     steps = range(int(start // STEP), int(end // STEP))
     for team in floor.teams:
         found = [bucket for bucket in map(team.buckets.get, steps) if bucket is not None]
-        sums = [sum(bucket[0] for bucket in found), sum(bucket[1] for bucket in found)]
+        sums = [added(bucket[0] for bucket in found), added(bucket[1] for bucket in found)]
         for agent in team.online:
             if agent.kind != NOTHING:
                 sums[agent.kind - CONTACT] += max(0.0, min(end, floor.now) - max(start, agent.since))

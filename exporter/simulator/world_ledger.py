@@ -10,6 +10,8 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from itertools import chain
 
+from exporter.simulator.numbers import added
+
 STEP = 300
 HOUR = 3600
 
@@ -189,7 +191,7 @@ class Total:
     __slots__ = ("longest", "sums", "waits")
 
     def __init__(self, tallies: list[Tally]) -> None:
-        self.sums = [sum(column) for column in zip(*(t.sums for t in tallies), strict=True)] or [0.0] * Sum.WIDTH
+        self.sums = [added(column) for column in zip(*(t.sums for t in tallies), strict=True)] or [0.0] * Sum.WIDTH
         self.longest = max((t.longest for t in tallies if t.longest is not None), default=None)
         self.waits = [t.waits for t in tallies if t.waits]
 

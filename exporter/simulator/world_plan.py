@@ -9,6 +9,7 @@ from random import Random
 from uuid import UUID
 
 from exporter.simulator import world_names
+from exporter.simulator.numbers import added
 from exporter.simulator.world_ledger import HOUR
 from exporter.simulator.world_people import Agent, Line, Nature, Team
 from exporter.simulator.world_places import CHANNELS, CHAT, EMAIL, TASK, VOICE, Instance, Profile, Queue, Status
@@ -119,7 +120,7 @@ def _shape(opens: float, closes: float, night: float) -> list[float]:
         hour = (quarter + 0.5) / 4
         hump = math.exp(-(((hour - 10.5) / 2.4) ** 2)) + 0.85 * math.exp(-(((hour - 15.5) / 2.8) ** 2))
         values.append(max(0.18 + 0.82 * hump, night) if opens <= hour < closes else night)
-    total = sum(values)
+    total = added(values)
     return [value / total for value in values]
 
 
@@ -153,7 +154,7 @@ def _lines(random: Random, queues: Sequence[str], volume: float, patient: float)
     for number, (queue, weight) in enumerate(zip(queues, weights, strict=True)):
         mix = {VOICE: 1.0} if _unserved(number, len(queues)) else _MIXES[number % len(_MIXES)]
         shape = _hours(random, number)
-        share = contacts * weight / sum(weights) * (0.15 if _unserved(number, len(queues)) else 1.0)
+        share = contacts * weight / added(weights) * (0.15 if _unserved(number, len(queues)) else 1.0)
         pace = random.uniform(0.75, 1.3)
         lines = []
         for channel, part in mix.items():
@@ -235,9 +236,9 @@ def _load(team: Team) -> list[float]:
 
 def _deferred(rates: Sequence[float]) -> list[float]:
     """Work that can wait is done in the busier hours: the same sum, nothing in the quiet ones."""
-    mean = sum(rates) / len(rates)
+    mean = added(rates) / len(rates)
     busy = [rate if rate >= 0.5 * mean else 0.0 for rate in rates]
-    return [rate * sum(rates) / sum(busy) for rate in busy] if any(busy) else busy
+    return [rate * added(rates) / added(busy) for rate in busy] if any(busy) else busy
 
 
 def _staff(random: Random, team: Team, calm: bool) -> None:
@@ -261,4 +262,4 @@ def _staff(random: Random, team: Team, calm: bool) -> None:
 def _gain(need: Sequence[float], start: int, length: int) -> float:
     """How much of what is needed a shift would give, less a little for the hours in which it would give too much."""
     window = [need[q % QUARTERS] for q in range(start, start + length)]
-    return sum(min(1.0, x) if x > 0 else -0.1 for x in window) / math.pow(length, 0.9)
+    return added(min(1.0, x) if x > 0 else -0.1 for x in window) / math.pow(length, 0.9)
