@@ -11,7 +11,7 @@ ENDING = frozenset({"check", "once", "metrics", "iam-policy"})
 
 
 def main() -> int:
-    if not ENDING.intersection(sys.argv[1:2]):
+    if not ENDING.intersection(sys.argv[1:]):
         # Also as the first process of a container, for which the kernel ignores signals that nobody handles.
         signal.signal(signal.SIGTERM, _end)
         signal.signal(signal.SIGINT, _end)

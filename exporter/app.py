@@ -7,6 +7,7 @@ import os
 import random
 import signal
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from copy import copy
@@ -23,7 +24,7 @@ from exporter.aws.sessions import Sessions
 from exporter.board import Board
 from exporter.collectors import counters, current, historical, metric_data
 from exporter.collectors.wire import is_meant
-from exporter.durations import parse_duration
+from exporter.durations import format_duration, parse_duration
 from exporter.engine import Engine, Found
 from exporter.exposition import Exposition
 from exporter.model import Access, CallFailed, Quota, Sample, Target
@@ -49,8 +50,10 @@ from exporter.windows import TODAY
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
 
-THREADS = 256
-"""For calls, started when needed: four an instance, so that many may hang and others still get theirs."""
+THREADS = 512
+"""For calls, started when needed: two an operation and instance, so that many may hang and others still get theirs."""
+LAST = 4.5
+"""Seconds after which a process that was told to stop has ended, whatever its threads are computing."""
 ALIVE = 60.0
 """Seconds without a new page after which the loops do not turn."""
 
@@ -68,6 +71,18 @@ def plan_of(settings: Settings) -> Plan:
         with_agent_statuses=on.current.enabled and "agent_status" in on.current.levels,
         with_profile_queues=filled or on.counters.enabled,
     )
+
+
+def advice(settings: Settings) -> Iterator[str]:
+    """What is allowed and will hardly be meant, a line each."""
+    on, max_age = settings.collectors, settings.max_age
+    needs = {"current": on.current.interval}
+    for name, interval in (("historical", on.historical.interval), ("counters", on.counters.interval)):
+        needs[name] = metric_data.oldest(interval, metric_data.good_for(interval, max_age))
+    for name, seconds in needs.items():
+        if getattr(on, name).enabled and seconds >= max_age:
+            told = f"as long as it can take until they are new ({format_duration(seconds)})"
+            yield f"max_age: values of collectors.{name} will come and go: {format_duration(max_age)} is not {told}"
 
 
 def _jobs(settings: Settings) -> Iterator[tuple[bool, Job]]:
@@ -205,6 +220,8 @@ class App:
 
     def _configure(self, settings: Settings) -> None:
         """With what takes long to make of hundreds of instances, made once."""
+        for line in advice(settings):
+            log.warning("hardly meant", advice=line)
         self.settings = settings
         self.shown_settings = redacted_yaml(settings)
         self._hash = config_hash(settings)
@@ -256,6 +273,7 @@ class App:
                 )
 
     def _warnings(self) -> Iterator[str]:
+        yield from advice(self.settings)
         for (block, region), discovery in self.engine.discovery.items():
             if discovery.success is False:
                 yield f"discovery.{block}: instances could not be listed in {region}: {discovery.error}"
@@ -353,14 +371,21 @@ class Daemon:
             asyncio.create_task(self._reload_when_hung_up(), name="reload"),
         ]
         web = asyncio.create_task(self._web(sock, ready), name="web")
+        stopping = asyncio.create_task(self._stopping.wait())
+        last = threading.Timer(LAST, os._exit, (0,))
+        last.daemon = True
         try:
-            await asyncio.wait({web, *background}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({web, stopping, *background}, return_when=asyncio.FIRST_COMPLETED)
             asked_to = self._stopping.is_set()
             self._stopping.set()
+            last.start()
+            # Nobody needs what they would still compute, and running scrapes need the loop.
+            await _ended([*background, stopping])
             await web
             return asked_to
         finally:
-            await _ended(background)
+            await _ended([*background, stopping])
+            last.cancel()
             self.app.gateway.close()
 
     async def _web(self, sock: socket.socket, ready: Callable[[], None] | None) -> None:

@@ -53,6 +53,9 @@ async def live(app: App) -> AsyncIterator[Line]:
             yield Line(f"{name}: {len(known.queues)} queues, {len(known.routing_profiles or {})} routing profiles")
             async for line in _data(watch, known, name, now, principal):
                 yield line
+        else:
+            for job in watch.plan.jobs:
+                yield Line(f"{name}: {job.name}: {job.operation} could not be tried without the list of queues", False)
         account = watch.target.account_id or known.account_id or "unknown account"
         for operation, low, high in _calls(watch.plan, watch.target, known, now):
             bucket = (account, watch.target.access.region, operation)
@@ -132,4 +135,6 @@ def _spending(bucket: tuple[str, str, str], low: float, high: float, allowed: fl
     told = f"{account} {region} {operation}: {span} calls a minute, of {limit} that aws.quota_share allows"
     if low > allowed:
         return Line(f"{told}: too many; lengthen the interval or select fewer queues", False)
+    if high > allowed:
+        return Line(f"{told}: late when every queue is active; a longer interval or fewer queues would fit")
     return Line(told)

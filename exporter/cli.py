@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import errno
 import json
 import os
 import socket
@@ -11,10 +12,10 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from exporter import __version__, check, demo, logs, policy, reference
-from exporter.app import App, Daemon, plan_of
+from exporter.app import App, Daemon, advice, plan_of
 from exporter.settings import ConfigError, Settings, load
 from exporter.targets import discovery_access, targets
 from exporter.web import guard
@@ -34,17 +35,26 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser.parse_args(_with_default(arguments))
     command: Command = options.command
     try:
-        return command(options)
+        status = command(options)
+        sys.stdout.flush()
     except ConfigError as error:
         for fault in error.faults:
             print(fault, file=sys.stderr)
         return 2
     except BrokenPipeError:
         # Whoever read our output has seen enough; the interpreter must not try to write the rest.
-        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as fault:
+        if fault.errno != errno.ENOSPC:
+            raise
+        print(f"{PROGRAM}: {fault.strerror}", file=sys.stderr)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except KeyboardInterrupt:
         return 130
+    else:
+        return status
 
 
 def run(options: argparse.Namespace) -> int:
@@ -80,6 +90,8 @@ def check_command(options: argparse.Namespace) -> int:
     print(
         f"{source}: valid: {len(settings.instances)} instances, {len(settings.discovery)} discovery blocks", flush=True
     )
+    for line in advice(settings):
+        print(f"note  {line}", flush=True)
     return asyncio.run(_live(settings)) if options.live else 0
 
 
@@ -161,8 +173,15 @@ def iam_policy(options: argparse.Namespace) -> int:
     return 0
 
 
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line; how it is right, `--help` says."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog=PROGRAM, description="Amazon Connect's own metrics for Prometheus.")
+    parser = _Parser(prog=PROGRAM, description="Amazon Connect's own metrics for Prometheus.")
     parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
 
@@ -205,10 +224,16 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _with_default(arguments: list[str]) -> list[str]:
-    """`--config FILE` alone means `run --config FILE`."""
-    if not arguments or (arguments[0].startswith("-") and arguments[0] not in ("-h", "--help", "--version")):
+    """The command first: `--config FILE` alone means `run --config FILE`; an option may stand before its command."""
+    if arguments and arguments[0] in ("-h", "--help", "--version"):
+        return arguments
+    at = 0
+    while at < len(arguments) and arguments[at].startswith("-"):
+        alone = "=" in arguments[at] or arguments[at] in ("--live", "-h", "--help")
+        at += 1 if alone else 2
+    if at >= len(arguments):
         return [DEFAULT, *arguments]
-    return arguments
+    return [arguments[at], *arguments[:at], *arguments[at + 1 :]]
 
 
 def _positive(text: str) -> int:

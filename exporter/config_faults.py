@@ -40,7 +40,7 @@ def one_line(text: str) -> str:
 
 
 def dotted(loc: Loc) -> str:
-    return ".".join(str(part) for part in loc)
+    return ".".join(str(part) or '""' for part in loc)
 
 
 def did_you_mean(word: object, known: Iterable[str]) -> str:
@@ -134,13 +134,9 @@ WORDS: Mapping[str, str | Callable[[ErrorDetails], str]] = {
     "string_type": "must be a single text",
     "string_unicode": "must be valid Unicode text",
     "string_too_short": "must not be empty",
-    "string_too_long": lambda error: f"must be at most {error['ctx']['max_length']} characters long",
-    "too_short": "must not be empty",
-    "too_long": lambda error: f"must be at most {error['ctx']['max_length']} entries long",
     "tuple_type": "must be a list: write [a, b], or one a line after a dash",
     "dict_type": "must be a mapping: write its keys indented beneath it",
     "model_type": "must be a mapping: write its keys indented beneath it",
-    "invalid_key": "a key must be a text",
 }
 
 

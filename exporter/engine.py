@@ -116,7 +116,10 @@ class Engine:
             return f"instances are being listed: {', '.join(places)}"
         patient = self.shared.clock.monotonic() - self._begun < PATIENCE
         waiting = [s for s in self.states() if s.success is None and (patient or s.collector != PROFILE_QUEUES)]
-        return f"{len(waiting)} collectors have not run yet" if waiting else ""
+        if waiting:
+            return f"{len(waiting)} collectors have not run yet"
+        owed = sum(len(watch.owed) for watch in self.watches.values()) if patient else 0
+        return f"{owed} collectors have yet to add the zeros of idle queues" if owed else ""
 
     def _settle(self, group: asyncio.TaskGroup | None) -> None:
         """Watch what is there now, and nothing else."""

@@ -17,6 +17,10 @@ Pages = Callable[[str, Mapping[str, Any], str], Awaitable[list[dict[str, Any]]]]
 LIST_PAGE = 1000
 SERVED_PAGE = 100
 INSTANCE_PAGE = 10
+ENOUGH_FAILURES = 5
+"""Profiles in a row that can not be asked about, after which the others are not either: three hundred timeouts would
+take hours, in which nothing would be told.
+"""
 
 
 async def refresh(
@@ -54,14 +58,18 @@ async def serve(
     wanted = list(profiles)
     for gone in known.keys() - set(wanted):
         del known[gone]
-    failures = []
+    failures: list[CallFailed] = []
+    in_a_row = 0
     for profile in wanted:
         try:
             known[profile] = await _served_by(pages, target, profile)
         except CallFailed as failure:
             failures.append(failure)
-            if failure.reason in (Reason.ACCESS_DENIED, Reason.CREDENTIALS):
+            in_a_row += 1
+            if failure.reason in (Reason.ACCESS_DENIED, Reason.CREDENTIALS) or in_a_row == ENOUGH_FAILURES:
                 break
+        else:
+            in_a_row = 0
     return failures
 
 

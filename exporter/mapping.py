@@ -37,9 +37,12 @@ def rows_to_samples(
                 continue
             for metric, value in row.values.items():
                 spec = specs.get((answer.request.level, metric.name))
-                if spec is not None and value is not None and math.isfinite(value):
-                    extra = request_labels(answer.request, metric)
-                    yield Sample(spec.name, labels + extra, value / spec.unit.divisor)
+                if spec is None or value is None or not math.isfinite(value):
+                    continue
+                own = labels + request_labels(answer.request, metric)
+                # A service level without its threshold says nothing; no other metric has one.
+                if len(own) == len(spec.labels):
+                    yield Sample(spec.name, own, value / spec.unit.divisor)
 
 
 def zeros(

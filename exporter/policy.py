@@ -89,10 +89,11 @@ def _needs(plan: Plan, instance: str) -> Iterator[Right]:
 
 def _without_covered(rights: set[Right]) -> set[Right]:
     """Less what another right includes: `instance/*` has every instance, and everything in each."""
+    broad = [(action, resource) for action, resource in rights if "*" in resource]
     return {
         (action, resource)
         for action, resource in rights
-        if not any(a == action and r != resource and fnmatchcase(resource, r) for a, r in rights)
+        if not any(a == action and r != resource and fnmatchcase(resource, r) for a, r in broad)
     }
 
 

@@ -87,7 +87,8 @@ def load(path: Path | str | None, environ: Mapping[str, str], overrides: Mapping
         raise ConfigError((*file_faults, *overlay.faults))
     default = None if path is None else str(path)
     settings, found = _validate(tree)
-    lines = [*overlay.faults, *(f"{overlay.blame(loc, default)}: {message}" for loc, message in found)]
+    nothing: dict[Loc, str] = {("instances",): "; or name a file with --config"} if path is None else {}
+    lines = [*overlay.faults, *(f"{overlay.blame(loc, default)}: {said}{nothing.get(loc, '')}" for loc, said in found)]
     if settings is None or lines:
         raise ConfigError(lines)
     return settings

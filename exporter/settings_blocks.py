@@ -96,10 +96,12 @@ class AwsKeys(Block):
     simulator."""
 
     connect_timeout: Annotated[kinds.Duration, kinds.spanning("100ms", "5m")] = 3.0
-    """Longest wait for a connection to AWS, a duration from 100ms to 5m. What takes longer is tried again."""
+    """Longest wait for a connection to AWS, a duration from 100ms to 5m. What takes longer has failed; the next refresh
+    asks again."""
 
     read_timeout: Annotated[kinds.Duration, kinds.spanning("100ms", "5m")] = 20.0
-    """Longest silence of AWS within an answer, a duration from 100ms to 5m. What takes longer is tried again."""
+    """Longest silence of AWS within an answer, a duration from 100ms to 5m. What takes longer has failed; the next
+    refresh asks again."""
 
     quota_share: kinds.Share = 0.6
     """How much of each AWS request quota this process may use, greater than 0 and at most 1. Quotas belong to an
@@ -337,7 +339,7 @@ class Settings(Block):
 
     max_age: Annotated[kinds.Duration, kinds.spanning("100ms", "7d")] = 300.0
     """Age, a duration from 100ms to 7d, at which the values of a collector that can not be refreshed disappear from
-    /metrics. Values come and go where it is shorter than the collector's interval."""
+    /metrics. It has to be longer than a collector's interval, or its values come and go; `check` says so."""
 
     limits: LimitsSettings = LimitsSettings()
     """Protection of Prometheus."""

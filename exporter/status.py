@@ -90,5 +90,9 @@ def _strangers(target: Target, identity: str) -> Iterator[str]:
 
 
 def _note(state: State) -> str:
-    things = ", ".join(f"{refusal.kind} {refusal.name} ({refusal.reason.value})" for refusal in state.refusals)
+    """Each thing once, with the levels that lack it."""
+    levels: dict[str, list[str]] = {}
+    for refusal in state.refusals:
+        levels.setdefault(f"{refusal.kind} {refusal.name} ({refusal.reason.value}", []).append(refusal.level)
+    things = ", ".join(f"{thing}, by {' and '.join(dict.fromkeys(found))})" for thing, found in levels.items())
     return f"{state.collector} carries on without what AWS refused: {things}"

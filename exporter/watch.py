@@ -40,8 +40,6 @@ RETRY = 60.0
 """Seconds, at most, until an inventory or a discovery that failed is tried again."""
 TRIES_FOR_A_NAME = 3
 """How often an instance's own alias is waited for before its id stands for it."""
-IN_A_THREAD = 2000
-"""Samples from which rendering leaves the loop: about what takes three milliseconds."""
 
 
 class Clock:
@@ -139,12 +137,17 @@ class Watch:
         self._unlisted: CallFailed | None = None
         self._ready = asyncio.Event()
         self._nudges: dict[str, asyncio.Event] = {}
+        self.owed: set[str] = set()
+        """Collectors that have been nudged, and have not run since."""
         if target.alias:
             # A name that is known is taken before anybody can learn that it is theirs too.
             shared.names.setdefault(target.alias, target.key)
+        self._states: dict[str, State] = {}
+        """By collector; a reload may take them out of `shared` while a last run is being cancelled."""
         for name, interval in plan.collectors().items():
             state = shared.states.setdefault((target.key, name), State(target, self._name(), name, interval))
             state.target, state.interval = target, interval
+            self._states[name] = state
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -180,9 +183,11 @@ class Watch:
             # A nudge in the midst of a run is about something that this run may have missed.
             nudge.clear()
             await self._attempt(name, interval, work, bounded=name != PROFILE_QUEUES)
+            if not nudge.is_set():
+                self.owed.discard(name)
             while due <= monotonic():
                 due += interval
-            state = self.shared.states[self.target.key, name]
+            state = self._states[name]
             sooner = self._known.again.get(name, interval) if state.success else RETRY
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(min(due - monotonic(), sooner)):
@@ -192,7 +197,7 @@ class Watch:
         self, name: str, interval: float, work: Callable[[], Awaitable[None]], bounded: bool = True
     ) -> None:
         """One run: its outcome goes into the state, whatever it is."""
-        state = self.shared.states[self.target.key, name]
+        state = self._states[name]
         clock = self.shared.clock
         begun, begun_wall = clock.monotonic(), clock.time()
         bound = max(LONGEST, 4 * interval) if bounded else None
@@ -239,9 +244,13 @@ class Watch:
     async def _refresh_inventory(self) -> None:
         try:
             failures = await self._list(always=True)
-            inventory = self._usable()
             lifetime = max(self.plan.max_age, 3 * self.plan.inventory_interval)
-            await self._publish(INVENTORY, self._information(inventory), self.shared.clock.monotonic() + lifetime)
+            published = False
+            while not published:
+                inventory, alias = self._usable(), self._name()
+                expires = self.shared.clock.monotonic() + lifetime
+                samples = await ASIDE.run(self._information, inventory, alias)
+                published = await self._publish(INVENTORY, alias, samples, expires)
             if failures:
                 raise failures[0]
         finally:
@@ -299,8 +308,8 @@ class Watch:
         if names.setdefault(wanted, self.target.key) != self.target.key:
             self.shared.board.drop(self.target.key)
         name = self._name()
-        for collector in self.plan.collectors():
-            self.shared.states[self.target.key, collector].instance_alias = name
+        for state in self._states.values():
+            state.instance_alias = name
 
     async def _refresh_served(self) -> None:
         """Slow: what is known already is used meanwhile."""
@@ -311,6 +320,7 @@ class Watch:
             # What is served is filled with zeros: at once, not a whole interval later.
             for job in self.plan.jobs:
                 self._nudges.setdefault(job.name, asyncio.Event()).set()
+                self.owed.add(job.name)
         if failures:
             raise failures[0]
 
@@ -334,31 +344,29 @@ class Watch:
             carry=known.carries.get(job.name),
         )
         result = await job.collect(context)
-        if context.instance_alias != self._name():
-            # Named anew meanwhile: another target may own the old name by now.
+        since = begun if result.since is None else min(begun, result.since)
+        if not await self._publish(job.name, context.instance_alias, result.samples, since + self.plan.max_age):
             await self._collect(job)
             return
-        since = begun if result.since is None else min(begun, result.since)
-        await self._publish(job.name, result.samples, since + self.plan.max_age)
         known.carries[job.name] = result.carry
         known.again[job.name] = job.interval if result.again is None else result.again
         self._refused(job.name, result.refusals)
 
-    async def _publish(self, name: str, samples: tuple[Sample, ...], expires: float) -> None:
+    async def _publish(self, name: str, alias: str, samples: tuple[Sample, ...], expires: float) -> bool:
+        """False where the target was named anew meanwhile: another one may own the old name by now."""
         key = (self.target.key, name)
-        if len(samples) > IN_A_THREAD:
-            chunks = await ASIDE.run(render, samples, by_name)
-        else:
-            chunks = render(samples, by_name)
-        entry = Entry(chunks, expires)
+        entry = Entry(await ASIDE.run(render, samples, by_name), expires)
         most = self.plan.max_series
         room = max(0, most - self.shared.board.series_beside(key, self.shared.clock.monotonic()))
         if entry.series > room:
-            self.shared.states[key].dropped += entry.series
+            self._states[name].dropped += entry.series
             raise TooManySeries(f"{entry.series} series dropped: limits.max_series ({most}) has room for {room}")
+        if alias != self._name():
+            return False
         self.shared.board.put(key, entry)
+        return True
 
-    def _information(self, inventory: Inventory) -> tuple[Sample, ...]:
+    def _information(self, inventory: Inventory, alias: str) -> tuple[Sample, ...]:
         """The names of what is collected, not of what the filters leave out."""
         queues, profiles = inventory.queues or {}, inventory.routing_profiles or {}
         shown = replace(
@@ -366,13 +374,13 @@ class Watch:
             queues={i: queues[i] for i in wire.selected(queues, self.target.queues)},
             routing_profiles={i: profiles[i] for i in wire.selected(profiles, self.target.routing_profiles)},
         )
-        target, name = self.target, self._name()
-        goals = objectives.samples(self.plan.objectives, name, shown.queues or {}, target.channels)
-        return (*mapping.information(shown, name, target.instance_id, target.access.region), *goals)
+        target = self.target
+        goals = objectives.samples(self.plan.objectives, alias, shown.queues or {}, target.channels)
+        return (*mapping.information(shown, alias, target.instance_id, target.access.region), *goals)
 
     def _refused(self, name: str, refusals: tuple[Refusal, ...]) -> None:
         """Say once what AWS refused while the rest carried on."""
-        state = self.shared.states[self.target.key, name]
+        state = self._states[name]
         before = {(refusal.kind, refusal.name) for refusal in state.refusals}
         state.refusals = tuple(replace(refusal, name=self._readable(refusal)) for refusal in refusals)
         for refusal in state.refusals:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import json
 import math
+import threading
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, NoReturn
@@ -36,10 +37,11 @@ def read_bodies(client: BaseClient) -> None:
 
 
 class _Reader:
-    """The handler: one for a client, since shapes' names are unique within a service only."""
+    """The handler: one for a client, since shapes' names are unique within a service only. Called by many threads."""
 
     def __init__(self) -> None:
         self._decoders: dict[str, Decode] = {}
+        self._making = threading.Lock()
 
     def __call__(
         self,
@@ -57,8 +59,13 @@ class _Reader:
         elif isinstance(body, bytes) and shape is not None and "payload" not in shape.serialization:
             _check_length(body, response_dict["headers"])
             if body or _content(shape):
-                customized_response_dict.update(_decoded(self._decoder(shape), body))
+                customized_response_dict.update(_decoded(self._whole(shape), body))
             response_dict["body"] = b""
+
+    def _whole(self, shape: Shape) -> Decode:
+        """The decoder of an answer. Nobody gets one that another thread is still making."""
+        with self._making:
+            return self._decoder(shape)
 
     def _decoder(self, shape: Shape) -> Decode:
         made = self._decoders.get(shape.name)

@@ -25,8 +25,10 @@ from exporter.threads import Threads
 
 T = TypeVar("T")
 
-IN_FLIGHT_PER_SCOPE = 4
-"""Calls of one instance that may run at once: an instance that hangs must leave threads to the others."""
+IN_FLIGHT_PER_SCOPE = 2
+"""Calls of one operation for one instance that may run at once: an instance that hangs must leave threads to others, an
+operation that hangs must not stop the others. Two of half a second each are as many a second as AWS's quota.
+"""
 
 _RETRIED = frozenset({Reason.THROTTLED, Reason.SERVER_ERROR, Reason.CONNECTION})
 """Not a timeout: it has already cost `read_timeout`, and the next refresh is due."""
@@ -123,7 +125,7 @@ class Gateway:
         self._openers = Threads(_OPENERS, "aws-open")
         # A call is handed to a thread only when one is free, or its patience would run out in a queue.
         self._slots = asyncio.Semaphore(threads)
-        self._scopes: dict[Hashable, asyncio.Semaphore] = {}
+        self._scopes: dict[tuple[Hashable, str], asyncio.Semaphore] = {}
         self._openings: dict[Identity, tuple[_Wanted, Future[BaseClient]]] = {}
 
     async def call(
@@ -197,7 +199,7 @@ class Gateway:
         """Forgets clients, sessions and places of what nobody asks about any more."""
         self._sessions.retain(accesses)
         kept = {*accesses, *scopes}
-        self._scopes = {scope: places for scope, places in self._scopes.items() if scope in kept}
+        self._scopes = {key: places for key, places in self._scopes.items() if key[0] in kept}
 
     def close(self) -> None:
         """Takes no more calls. Does not wait: a thread stuck in a call ends with its timeout, or with the process."""
@@ -320,7 +322,8 @@ class Gateway:
         """Hands the call to a thread. The places it takes are held until the thread is done, whether or not anybody
         still waits: else an instance that hangs would pile up threads.
         """
-        scope = self._scopes.setdefault(call.scope, asyncio.Semaphore(IN_FLIGHT_PER_SCOPE))
+        places = asyncio.Semaphore(IN_FLIGHT_PER_SCOPE)
+        scope = self._scopes.setdefault((call.scope, call.operation), places)
         with contextlib.ExitStack() as undo:
             undo.callback(self._limiter.give_back, *call.bucket)
             await scope.acquire()

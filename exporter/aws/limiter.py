@@ -169,6 +169,8 @@ class Limiter:
         rate, burst = quota.rate * share, max(1.0, quota.burst * share)
         entry = self._entries.get(key)
         if entry is None:
-            entry = self._entries[key] = _Entry(TokenBucket(rate, burst, self._monotonic))
+            # What was spent before the account was known was spent of its quota: a second burst there is not.
+            spent = self._entries.pop(key._replace(account_id=""), None) if key.account_id else None
+            entry = self._entries[key] = spent or _Entry(TokenBucket(rate, burst, self._monotonic))
         entry.bucket.configure(rate, burst)
         return entry

@@ -52,7 +52,8 @@ class _Opened:
     """A session, with what it knows; `lock` is held while credentials are fetched and clients made."""
 
     lock: threading.Lock = field(default_factory=threading.Lock)
-    since: float = 0.0
+    renewed: float = float("-inf")
+    """When the chain was last asked again because AWS called its credentials stale."""
     session: Session | None = None
     credentials: Credentials | None = None
     clients: dict[tuple[Access, str], BaseClient] = field(default_factory=dict)
@@ -77,7 +78,7 @@ class Sessions:
         renew_after: float = 60.0,
         fail_for: float = 5.0,
     ) -> None:
-        """`renew_after`: seconds between two askings of the chain for one identity. `fail_for`: seconds for which a
+        """`renew_after`: seconds between two renewals of one identity's credentials. `fail_for`: seconds for which a
         chain that gave no credentials, or hung, is not asked again; those in line behind the first get its answer.
         """
         self._max_pool_connections = max_pool_connections
@@ -126,9 +127,9 @@ class Sessions:
             opened = self._opened.get(identity)
             if opened is None or client not in tuple(opened.clients.values()):
                 return True  # somebody else was faster
-            if self._monotonic() - opened.since < self._renew_after:
+            if self._monotonic() - opened.renewed < self._renew_after:
                 return False
-            del self._opened[identity]
+            self._opened[identity] = _Opened(renewed=self._monotonic())
         opened.forget()
         return True
 
@@ -157,7 +158,7 @@ class Sessions:
         with self._lock:
             opened = self._opened.get(identity)
             if opened is None:
-                opened = self._opened[identity] = _Opened(since=self._monotonic())
+                opened = self._opened[identity] = _Opened()
             return opened
 
     def _with_credentials(self, opened: _Opened, access: Access) -> Session:

@@ -25,7 +25,9 @@ OWN: tuple[Spec, ...] = (
         name="amazon_connect_exporter_collector_success",
         help=(
             "1 where the last run of this collector for this instance succeeded, 0 where it failed or none has ended "
-            "yet. After a failure the last good values stay until max_age, so a full page does not mean success."
+            "yet. After a failure the last good values stay until max_age, so a full page does not mean success. "
+            "profile_queues has no values of its own: it finds out what routing profiles serve, for the zeros of idle "
+            "queues."
         ),
         labels=COLLECTOR,
     ),
@@ -42,7 +44,8 @@ OWN: tuple[Spec, ...] = (
         name="amazon_connect_exporter_collector_last_success_timestamp_seconds",
         help=(
             "When this collector last succeeded for this instance, in seconds since 1970; 0 before its first success. "
-            "time() minus this is how old the values are: alert on it, as old numbers look like fresh ones."
+            "Alert on time() minus this, as old numbers look like fresh ones. Values of historical and counters can be "
+            "older by half of max_age and an interval: what can not have changed is not asked for at each run."
         ),
         labels=COLLECTOR,
         unit=Unit.SECONDS,
@@ -50,8 +53,9 @@ OWN: tuple[Spec, ...] = (
     Spec(
         name="amazon_connect_exporter_collector_errors_total",
         help=(
-            "Runs of this collector that failed, by reason. access_denied and credentials wait for a person; "
-            "throttled, timeout, connection and server_error usually pass by themselves."
+            "Runs of this collector that failed, and what AWS newly refused while the rest carried on, by reason. "
+            "access_denied and credentials wait for a person; throttled, timeout, connection and server_error usually "
+            "pass by themselves."
         ),
         labels=("instance_alias", "collector", "reason"),
         kind=Kind.COUNTER,
@@ -85,8 +89,9 @@ OWN: tuple[Spec, ...] = (
     Spec(
         name="amazon_connect_exporter_api_requests_total",
         help=(
-            "Requests sent to AWS, by operation and outcome: 200, AWS's error code, or what went wrong where no answer "
-            "came. Every page and every attempt counts, as each spends quota, a throttled one included."
+            "Requests to AWS, by operation and outcome: 200, AWS's error code, or what went wrong where no answer "
+            "came, such as credentials where there were none to send it with. Every page and every attempt counts, as "
+            "each spends quota, a throttled one included."
         ),
         labels=("account_id", "region", "operation", "code"),
         kind=Kind.COUNTER,

@@ -14,6 +14,7 @@ from exporter.collectors import Context, metric_data, wire
 from exporter.collectors.asking import ask_all
 from exporter.collectors.metric_data import Cache
 from exporter.model import Answer, Inventory, Metric, Request, Result, Sample, Target
+from exporter.threads import ASIDE
 from exporter.windows import Interval, Period, Showing
 
 NAMES: Mapping[str, str] = {spec.api: spec.name for spec in COUNTERS}
@@ -78,7 +79,7 @@ async def collect(context: Context, options: Options) -> Result:
         answers = await ask_all(ask, planned, context.memory, context.refresh, context.monotonic)
         oldest = cache.tidy()
         since = monotonic if oldest is None else oldest
-        sums = highest(sums, answers)
+        sums = await ASIDE.run(highest, sums, answers)
     if zero:
         sums = dict.fromkeys(sums, 0.0)
     if before is None or period != before.period:
@@ -86,7 +87,7 @@ async def collect(context: Context, options: Options) -> Result:
         period = windows.shown_since(period, context.monotonic() - monotonic)
     counted = Counted(period, since, planned, sums)
     return Result(
-        mapping.without_doubles(samples(counted, context, options)),
+        await ASIDE.run(lambda: mapping.without_doubles(samples(counted, context, options))),
         context.memory.current(),
         since=None if zero else since,
         again=windows.lasting(period, context.now(), context.monotonic(), options.settle),

@@ -12,6 +12,7 @@ from exporter.catalogue.spec import Level
 from exporter.collectors import Context, Pages, wire
 from exporter.collectors.asking import ask_all
 from exporter.model import Answer, Inventory, Metric, Request, Result, Sample, Target
+from exporter.threads import ASIDE
 
 OPERATION = "GetCurrentMetricData"
 
@@ -80,7 +81,7 @@ def parameters(target: Target, request: Request) -> dict[str, object]:
 async def ask(pages: Pages, target: Target, request: Request) -> Answer:
     """One request, all its pages. Raises CallFailed."""
     found = await pages(OPERATION, parameters(target, request), "MetricResults")
-    return Answer(request, wire.rows(OPERATION, found), wire.snapshot(found))
+    return Answer(request, await ASIDE.run(wire.rows, OPERATION, found), wire.snapshot(found))
 
 
 async def collect(context: Context, options: Options) -> Result:
@@ -89,12 +90,20 @@ async def collect(context: Context, options: Options) -> Result:
     answers = await ask_all(
         partial(ask, context.pages, context.target), planned, context.memory, context.refresh, context.monotonic
     )
-    found = samples(answers, options, context.instance_alias, context.inventory)
-    return Result(mapping.without_doubles(found), context.memory.current())
+    found = await ASIDE.run(samples, answers, options, context.instance_alias, context.inventory)
+    return Result(found, context.memory.current())
 
 
-def samples(answers: Sequence[Answer], options: Options, instance_alias: str, inventory: Inventory) -> Iterator[Sample]:
-    """What the levels that are on publish of these answers."""
+def samples(
+    answers: Sequence[Answer], options: Options, instance_alias: str, inventory: Inventory
+) -> tuple[Sample, ...]:
+    """What the levels that are on publish of these answers, each series once."""
+    return mapping.without_doubles(_samples(answers, options, instance_alias, inventory))
+
+
+def _samples(
+    answers: Sequence[Answer], options: Options, instance_alias: str, inventory: Inventory
+) -> Iterator[Sample]:
     published = [answer for answer in answers if answer.request.level in options.levels]
     yield from mapping.rows_to_samples(published, SPECS, instance_alias, inventory)
     if options.zero_fill != "off":

@@ -11,8 +11,9 @@ from exporter.catalogue import HISTORICAL
 from exporter.collectors import Context, metric_data, wire
 from exporter.collectors.asking import ask_all
 from exporter.collectors.metric_data import Cache
-from exporter.model import Answer, Inventory, Metric, Request, Result, Row, Target
+from exporter.model import Answer, Inventory, Metric, Request, Result, Row, Sample, Target
 from exporter.objectives import Objective, objective
+from exporter.threads import ASIDE
 from exporter.windows import Interval
 
 SPECS: mapping.Specs = {(spec.level, spec.api): spec for spec in HISTORICAL if spec.level is not None}
@@ -57,6 +58,14 @@ def wanted_thresholds(
     return tuple(dict.fromkeys((*options.thresholds, *sorted({goal.threshold for goal in goals if goal}))))
 
 
+def samples(
+    answers: Sequence[Answer], options: Options, instance_alias: str, inventory: Inventory
+) -> tuple[Sample, ...]:
+    """All that is published of these answers, each series once."""
+    wanted = (only_wanted(answer, options, inventory) for answer in answers)
+    return mapping.without_doubles(mapping.rows_to_samples(wanted, SPECS, instance_alias, inventory))
+
+
 def only_wanted(answer: Answer, options: Options, inventory: Inventory) -> Answer:
     """The answer less service levels that nobody listed, but where the threshold is the queue's own objective."""
     rows = tuple(replace(row, values=dict(_wanted(row, options, inventory))) for row in answer.rows)
@@ -82,13 +91,9 @@ async def collect(context: Context, options: Options) -> Result:
         return await cache.ask(request, fetch, windows.reachable(span, now))
 
     planned = tuple(plan(context.target, context.inventory, options, now))
-    answers = [
-        only_wanted(answer, options, context.inventory)
-        for answer in await ask_all(ask, planned, context.memory, context.refresh, context.monotonic)
-    ]
-    samples = mapping.rows_to_samples(answers, SPECS, context.instance_alias, context.inventory)
+    answers = await ask_all(ask, planned, context.memory, context.refresh, context.monotonic)
     return Result(
-        mapping.without_doubles(samples),
+        await ASIDE.run(samples, answers, options, context.instance_alias, context.inventory),
         context.memory.current(),
         since=cache.tidy(),
         again=windows.next_mark(context.now(), windows.SKEW + LAG) if options.interval <= windows.MARK else None,

@@ -10,6 +10,7 @@ from exporter.catalogue import HISTORICAL
 from exporter.catalogue.spec import Level
 from exporter.collectors import Pages, wire
 from exporter.model import Answer, Metric, Request, Target
+from exporter.threads import ASIDE
 from exporter.windows import MARK, Interval
 
 OPERATION = "GetMetricData"
@@ -49,6 +50,11 @@ def good_for(interval: float, max_age: float) -> float:
     return min(LONGEST, PATIENCE * interval, max_age / 2) if interval < MARK else MARK
 
 
+def oldest(interval: float, good: float) -> float:
+    """Seconds after which, at the latest, a collector that runs so often has a new answer where AWS gives one."""
+    return interval if interval >= MARK else min(good + interval, MARK)
+
+
 def rounds_per_hour(interval: float, good: float) -> float:
     """How often a collector asks AWS: at each mark, and now and then between two."""
     if interval > MARK:
@@ -74,7 +80,8 @@ def parameters(target: Target, request: Request) -> dict[str, Any]:
 
 async def ask(pages: Pages, target: Target, request: Request) -> Answer:
     """One request, all its pages. Raises CallFailed."""
-    return Answer(request, wire.rows(OPERATION, await pages(OPERATION, parameters(target, request), "MetricResults")))
+    found = await pages(OPERATION, parameters(target, request), "MetricResults")
+    return Answer(request, await ASIDE.run(wire.rows, OPERATION, found))
 
 
 @dataclass(slots=True)

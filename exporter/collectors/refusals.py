@@ -30,6 +30,10 @@ def is_refusal(failure: CallFailed) -> bool:
 USUAL_SUSPECTS = (("metric", "ESTIMATED_WAIT_TIME"), ("channel", "EMAIL"))
 """Known to be refused in some places (no next-generation Connect; three channels): tried first, for one call each."""
 
+SAMPLES = 5
+"""Requests for a single element of each kind, spread over all, that are tried before a search. Where all of them are
+refused, it is not for an element, and a search would spend the quota of a minute in vain.
+"""
 MOST_PROBES = 64
 DEEPEST = 3
 """Filters are cut into at most 2**DEEPEST parts while nothing at all has been answered: a denied instance would
@@ -123,6 +127,12 @@ async def salvage(
             return await search.acquit(request, held, [answer], known_guilty=len(held) == 1)
     if not thorough:
         raise failure
+    if failure.reason is Reason.INVALID_REQUEST:
+        for sample in _samples(request):
+            if await search.probe(sample) is not None:
+                break
+        else:
+            raise failure
     # Two kinds at fault hide each other, so what is doubtful stays out of the search, unless nothing else is good.
     without_doubt = without(request, present)
     found = await search.find(without_doubt) if without_doubt is not None else None
@@ -137,6 +147,16 @@ async def salvage(
         return answers, refusals
     answers, more = await search.acquit(rest, present, answers)
     return answers, refusals + more
+
+
+def _samples(request: Request) -> Iterator[Request]:
+    for number in range(SAMPLES):
+        changes: dict[str, Any] = {}
+        for attribute in KINDS.values():
+            items = getattr(request, attribute)
+            at = number * (len(items) - 1) // (SAMPLES - 1)
+            changes[attribute] = items[at : at + 1]
+        yield replace(request, **changes)
 
 
 def _each_once(*guesses: list[tuple[str, str]]) -> list[list[tuple[str, str]]]:

@@ -91,7 +91,7 @@ def _dimensions(given: Mapping[str, Any]) -> dict[str, str]:
 def _values(collections: Iterable[Mapping[str, Any]]) -> Iterator[tuple[Metric, float | None]]:
     """A null value has no key at all here: botocore drops it."""
     for item in collections:
-        metric = item["Metric"]
+        metric = item.get("Metric") or {}
         threshold = (metric.get("Threshold") or {}).get("ThresholdValue")
         value = item.get("Value")
         if name := metric.get("Name"):

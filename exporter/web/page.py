@@ -172,7 +172,7 @@ def _facts(status: Status, now: float) -> str:
     if status.config_path:
         facts.append(("Configuration", f"<code>{escape(status.config_path)}</code>"))
     if status.config_hash:
-        facts.append(("Its hash", f"<code>{escape(status.config_hash)}</code>"))
+        facts.append(("Configuration hash", f"<code>{escape(status.config_hash)}</code>"))
     outcome = "" if reload is None else "Succeeded, " if reload.ok else "Failed, "
     facts.append(("Last reload", "none yet" if reload is None else outcome + _moment(reload.when, now)))
     return "<dl>" + "".join(f"<div><dt>{term}</dt><dd>{text}</dd></div>" for term, text in facts) + "</dl>"

@@ -76,8 +76,9 @@ class Centre:
     def _answer(self, operation: str, params: Mapping[str, Any]) -> dict[str, Any]:
         region = next(iter(self.world.instances)).region
         caller = Caller(stub.ACCOUNT, region, "", "")
+        plain = {name: value.timestamp() if isinstance(value, datetime) else value for name, value in params.items()}
         try:
-            answer = HANDLERS[operation](Question(self.world, caller, params, "ResourceNotFoundException"))
+            answer = HANDLERS[operation](Question(self.world, caller, plain, "ResourceNotFoundException"))
         except Refused as refused:
             raise CallFailed(operation, REASONS[refused.code], refused.code, refused.message) from None
         if not isinstance(answer, Listing):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -45,6 +46,8 @@ class History:
     """Seconds by which AWS's clock is ahead of the machine's."""
     takes: float = 0.0
     """Seconds that an answer takes."""
+    late: float = 0.0
+    """Real seconds after which a failure comes."""
     silent: Sequence[tuple[str, str]] = ()
     """Queue id and channel of which AWS has no row."""
     refused: Callable[[Mapping[str, Any]], CallFailed | None] = lambda _: None
@@ -97,6 +100,7 @@ class History:
         self.calls.append(params)
         self.wait(self.takes)
         if failure := self.refused(params):
+            await asyncio.sleep(self.late)
             raise failure
         asked, metrics = self._understood(params)
         start, end = params["StartTime"].timestamp(), params["EndTime"].timestamp()

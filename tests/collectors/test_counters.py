@@ -305,6 +305,7 @@ def test_a_value_that_is_no_number_counts_nothing() -> None:
 def test_half_an_answer_is_none() -> None:
     history = History(queues=150, value=minutes)
     history.refused = lambda p: no(Reason.TIMEOUT) if "q149" in p["Filters"]["Queues"] else None
+    history.late = 0.3
     with pytest.raises(CallFailed):
         run(history)
     history.refused = lambda _: None

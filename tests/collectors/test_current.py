@@ -170,8 +170,7 @@ def test_batches_stay_the_same_while_queues_do() -> None:
         {"MetricResults": ["row"]},
         {"MetricResults": [{"Dimensions": ["VOICE"]}]},
         {"MetricResults": [{"Dimensions": {"Queue": "q1"}}]},
-        {"MetricResults": [{"Collections": [{}]}]},
-        {"MetricResults": [{"Collections": [{"Metric": None}]}]},
+        {"MetricResults": [{"Collections": [None]}]},
         {"MetricResults": [{"Collections": [{"Metric": {"Name": "AGENTS_ONLINE"}, "Value": "many"}]}]},
         {"MetricResults": [{"Collections": [{"Metric": {"Name": "X", "Threshold": {"ThresholdValue": "x"}}}]}]},
     ],
@@ -185,7 +184,7 @@ def test_an_answer_of_another_shape_is_a_bad_response(page: dict[str, Any]) -> N
 def test_a_value_that_is_missing_or_null_is_none_and_an_arn_stands_in_for_an_id() -> None:
     online, oldest = {"Name": "AGENTS_ONLINE", "Unit": "COUNT"}, {"Name": "OLDEST_CONTACT_AGE", "Unit": "SECONDS"}
     queue = {"Arn": "arn:aws:connect:us-east-1:1:instance/i/queue/q1"}
-    collections = [{"Metric": online}, {"Metric": oldest, "Value": None}]
+    collections = [{"Metric": online}, {"Metric": oldest, "Value": None}, {}, {"Metric": None, "Value": 1.0}]
     (row,) = wire.rows("Op", [{"MetricResults": [{"Dimensions": {"Queue": queue}, "Collections": collections}]}])
     assert row.dimensions == {"QUEUE": "q1"}
     assert row.values == {Metric("AGENTS_ONLINE"): None, Metric("OLDEST_CONTACT_AGE"): None}

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.collectors.refusals import KINDS, LEVEL_RETRY, MOST_PROBES, Memory, names_of, salvage, without
+from exporter.collectors.refusals import KINDS, LEVEL_RETRY, MOST_PROBES, SAMPLES, Memory, names_of, salvage, without
 from exporter.model import Answer, CallFailed, Metric, Reason, Refusal, Request
 from tests.collectors.asked import Aws, Element, cells, elements, good_cells, refused, request
 
@@ -127,6 +127,23 @@ def test_where_everything_is_refused_the_first_failure_comes_back_after_a_bounde
     assert len(aws.calls) <= (MOST_PROBES if reason is Reason.INVALID_REQUEST else 18)
 
 
+@pytest.mark.parametrize("size", [1, 12, 100])
+def test_a_refusal_that_is_for_no_element_is_told_after_few_calls(size: int) -> None:
+    aws = Aws(also=lambda _: refused())
+    asked = Request(
+        "queue",
+        (*(Metric(f"M{n}") for n in range(13)), Metric("ESTIMATED_WAIT_TIME")),
+        ("QUEUE", "CHANNEL"),
+        ("VOICE", "CHAT", "TASK", "EMAIL"),
+        tuple(f"q{n}" for n in range(size)),
+    )
+    failure = refused()
+    with pytest.raises(CallFailed) as caught:
+        asyncio.run(salvage(aws, asked, failure))
+    assert caught.value is failure
+    assert len(aws.calls) <= 3 + SAMPLES
+
+
 @st.composite
 def spoiled(draw: st.DrawFn, kinds: int) -> tuple[Request, set[Element]]:
     by_profile = draw(st.booleans())
@@ -169,10 +186,13 @@ def beyond_a_search(asked: Request, bad: set[Element], reason: Reason, calls: in
     kind = next(iter(bad))[0]
     if not good_cells(asked, bad) or calls == MOST_PROBES:
         return True
+    names = names_of(asked, kind)
+    sampled = {names[n * (len(names) - 1) // (SAMPLES - 1)] for n in range(SAMPLES)}
+    if reason is Reason.INVALID_REQUEST and all((kind, name) in bad for name in sampled):
+        return True
     if kind in ("metric", "channel"):
         return reason is not Reason.INVALID_REQUEST
     # Of 100 queues a search goes down to an eighth: each eighth holds one that is bad.
-    names = names_of(asked, kind)
     parts = [names[len(names) * n // 8 : len(names) * (n + 1) // 8] for n in range(8)]
     return all(any((kind, name) in bad for name in part) for part in parts if part)
 

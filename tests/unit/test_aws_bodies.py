@@ -1,14 +1,17 @@
 from __future__ import annotations
 
 import json
+import sys
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import botocore.session
 import pytest
 from botocore.client import BaseClient
 
-from exporter.aws.bodies import BadBodyError, read_bodies
+from exporter.aws.bodies import BadBodyError, _Reader, read_bodies
 from tests.aws_stub import Reply, Stub, serve
 
 ROWS = [
@@ -122,6 +125,38 @@ def test_a_body_that_is_not_the_answer_asked_for_is_an_error_and_not_an_empty_an
     stub.script = [Reply(body=body)]
     with pytest.raises((BadBodyError, ValueError)):
         ask(ours)
+
+
+@pytest.fixture
+def _hasty_threads() -> Iterator[None]:
+    """Threads take turns after a few microseconds instead of five milliseconds."""
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(usual)
+
+
+@pytest.mark.usefixtures("_hasty_threads")
+def test_the_first_answers_of_a_client_may_come_to_many_threads_at_once() -> None:
+    connect = botocore.session.Session().get_service_model("connect")
+    body = json.dumps(ANSWER).encode()
+    for _ in range(100):
+        reader, meeting = _Reader(), threading.Barrier(4)
+
+        def read(reader: _Reader = reader, meeting: threading.Barrier = meeting) -> dict[str, Any]:
+            found: dict[str, Any] = {}
+            meeting.wait(10)
+            reader(
+                response_dict={"status_code": 200, "headers": {}, "body": body},
+                operation_model=connect.operation_model("GetCurrentMetricData"),
+                customized_response_dict=found,
+            )
+            return found
+
+        with ThreadPoolExecutor(4) as threads:
+            answers = [future.result() for future in [threads.submit(read) for _ in range(4)]]
+        assert all(answer == answers[0] for answer in answers)
+        assert answers[0]["MetricResults"]
 
 
 @pytest.mark.parametrize("body", [b"[]", b'"text"', b"17", b"null", b"<!DOCTYPE html><html></html>", b"\xff"])

@@ -234,8 +234,6 @@ def test_after_the_last_attempt_the_failure_stands(
         (refusal(403, "AccessDeniedException:http://x/"), Reason.ACCESS_DENIED, "AccessDeniedException"),
         (refusal(403), Reason.ACCESS_DENIED, "403"),
         (refusal(403, "InvalidSignatureException"), Reason.CREDENTIALS, "InvalidSignatureException"),
-        (refusal(403, "ExpiredTokenException"), Reason.CREDENTIALS, "ExpiredTokenException"),
-        (refusal(403, "UnrecognizedClientException"), Reason.CREDENTIALS, "UnrecognizedClientException"),
         (
             Reply(404, b"", {"x-amzn-ErrorType": "ResourceNotFoundException"}),
             Reason.NOT_FOUND,
@@ -365,7 +363,26 @@ def test_a_call_cancelled_before_it_was_sent_gives_its_token_back(stub: Stub, se
 # --- One instance must not cost another ---
 
 
-def test_an_instance_that_hangs_takes_four_threads_and_no_more_even_when_its_callers_left(
+def test_an_operation_that_hangs_leaves_the_others_of_its_instance_their_places(stub: Stub, sessions: Sessions) -> None:
+    release = threading.Event()
+
+    async def scenario(rig: Rig) -> None:
+        stuck = [asyncio.create_task(rig.call(quota=Quota(99, 99))) for _ in range(10)]
+        await until(lambda: len(stub.asked) == IN_FLIGHT_PER_SCOPE)
+        for _ in range(5):
+            await rig.gateway.call(rig.access, "ListQueues", {"InstanceId": "i-1"}, quota=Quota(99, 99))
+        assert sum("metrics" in asked.path for asked in stub.asked) == IN_FLIGHT_PER_SCOPE
+        release.set()
+        await asyncio.gather(*stuck)
+
+    def script(asked: Asked) -> Reply:
+        return Reply(hang=release, body=page().body) if "metrics" in asked.path else Reply(body=b"{}")
+
+    stub.script = script
+    run(stub, sessions, scenario)
+
+
+def test_an_instance_that_hangs_takes_few_threads_and_no_more_even_when_its_callers_left(
     stub: Stub, sessions: Sessions
 ) -> None:
     release = threading.Event()
@@ -383,7 +400,7 @@ def test_an_instance_that_hangs_takes_four_threads_and_no_more_even_when_its_cal
             task.cancel()
         await asyncio.gather(*first, return_exceptions=True)
         more = [hang() for _ in range(10)]
-        # Six threads, four of them stuck: the others still get through.
+        # Six threads, some of them stuck: the others still get through.
         for _ in range(5):
             await rig.call(scope="other", quota=Quota(99, 99))
         assert sum("hangs" in asked.path for asked in stub.asked) == IN_FLIGHT_PER_SCOPE
@@ -564,7 +581,7 @@ def test_clients_and_sessions_that_nobody_needs_any_more_are_closed(stub: Stub, 
             await rig.call(access=access, scope=access.session_name)
         rig.gateway.retain(changed[2:], ("amazon-connect-exporter",))
         assert [access for access in (*changed, *others) if sessions.ready(access)] == changed[2:]
-        assert rig.gateway._scopes.keys() == {"amazon-connect-exporter"}
+        assert {scope for scope, _ in rig.gateway._scopes} == {"amazon-connect-exporter"}
         await rig.call(access=changed[2])
         await rig.call(access=changed[0])
 
@@ -756,16 +773,37 @@ def test_credentials_that_stay_expired_are_not_fetched_anew_at_every_call(stub: 
     stub.script = lambda asked: assumed_role() if asked.path == "/" else refusal(403, "ExpiredTokenException")
     run(stub, sessions := Sessions(monotonic=clock), scenario, role_arn=ROLE)
     sessions.close()
-    assert sum(asked.path == "/" for asked in stub.asked) == 2
+    # At first, once because AWS called them expired, and once more an hour later.
+    assert sum(asked.path == "/" for asked in stub.asked) == 3
 
 
-def test_one_call_fetches_credentials_anew_at_most_once(stub: Stub) -> None:
+@pytest.mark.parametrize("code", ["ExpiredTokenException", "UnrecognizedClientException"])
+@pytest.mark.parametrize("renew_after", [0.0, 60.0])
+def test_one_call_fetches_credentials_anew_at_most_once(stub: Stub, code: str, renew_after: float) -> None:
     async def scenario(rig: Rig) -> None:
-        await rig.fails(rig.call())
-        assert rig.counts.codes == ["ExpiredTokenException"] * 2
+        failure = await rig.fails(rig.call())
+        assert (failure.reason, failure.code) == (Reason.CREDENTIALS, code)
+        assert rig.counts.codes == [code] * 2
 
-    stub.script = [refusal(403, "ExpiredTokenException")]
-    run(stub, sessions := Sessions(renew_after=0), scenario)
+    stub.script = [refusal(403, code)]
+    run(stub, sessions := Sessions(renew_after=renew_after), scenario)
+    sessions.close()
+
+
+def test_credentials_that_expire_as_soon_as_they_were_fetched_are_fetched_anew_at_once(stub: Stub) -> None:
+    keys = iter(("ASIAOLD", "ASIANEW"))
+
+    async def scenario(rig: Rig) -> None:
+        await rig.call()
+        assert rig.counts.codes == ["ExpiredTokenException", "200"]
+
+    def script(asked: Asked) -> Reply:
+        if asked.path == "/":
+            return assumed_role(next(keys))
+        return refusal(403, "ExpiredTokenException") if "ASIAOLD" in asked.headers["Authorization"] else page()
+
+    stub.script = script
+    run(stub, sessions := Sessions(), scenario, role_arn=ROLE)
     sessions.close()
 
 

@@ -34,6 +34,19 @@ def limiter(clock: Clock, sleep: Callable[[float], Awaitable[object]] | None = N
     return Limiter(sleep=sleep or clock.sleep, monotonic=clock)
 
 
+def test_an_account_that_becomes_known_gets_no_second_burst() -> None:
+    async def scenario() -> None:
+        clock = Clock()
+        buckets = limiter(clock)
+        for account in ("", "", "111122223333", "111122223333", "", "444455556666"):
+            await buckets.acquire(account, "us-east-1", "ListQueues", Quota(1, 2), 1.0)
+        # Two at once, two that wait; whoever is unknown later has a bucket again, which is another account's then.
+        assert sum(clock.slept) == pytest.approx(2.0)
+        assert {key.account_id for key in buckets.snapshot()} == {"111122223333", "444455556666"}
+
+    asyncio.run(scenario())
+
+
 def test_a_bucket_of_whom_nobody_asks_about_any_more_is_forgotten_once_it_is_full() -> None:
     async def scenario() -> None:
         clock = Clock()

@@ -269,6 +269,24 @@ def test_ready_waits_for_what_profiles_serve_but_not_for_ever() -> None:
     running_in(scenario)
 
 
+def test_ready_waits_for_the_zeros_that_follow_from_what_profiles_serve() -> None:
+    async def scenario(site: Engines) -> None:
+        region = Region(found(1))
+        centre = region.centre(identity(1))
+        centre.delay["ListRoutingProfileQueues"] = 3.0
+        engine = site.engine(region, plan=plan(inventory_interval=30.0, with_profile_queues=True))
+        async with running(engine):
+            await asyncio.sleep(5)
+            centre.delay[METRICS] = 4.0
+            while engine.waiting_for() == "1 collectors have not run yet":
+                await asyncio.sleep(0.1)
+            assert engine.waiting_for() == "1 collectors have yet to add the zeros of idle queues"
+            await asyncio.sleep(4.5)
+            assert engine.waiting_for() == ""
+
+    running_in(scenario)
+
+
 # one instance and the others
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.inventory import account_of, instances, labels, refresh, serve
+from exporter.inventory import ENOUGH_FAILURES, account_of, instances, labels, refresh, serve
 from exporter.model import CallFailed, Inventory, Reason
 from tests.collectors.centre import DENIED, LATE, Centre, instance, target
 from tests.unit import simulator_stub as stub
@@ -206,6 +206,22 @@ def test_three_hundred_profiles_that_may_not_be_seen_cost_one_call() -> None:
     assert asyncio.run(serve(centre.api().pages, target(), profiles, known)) == [DENIED]
     assert len(centre.calls) == 1
     assert known == {"p7": frozenset({("q1", "CHAT")})}
+
+
+def test_three_hundred_profiles_that_hang_are_not_waited_for_one_after_the_other() -> None:
+    centre = Centre()
+    centre.failing["ListRoutingProfileQueues"] = LATE
+    failures = asyncio.run(serve(centre.api().pages, target(), [f"p{n}" for n in range(300)], {}))
+    assert failures == [LATE] * ENOUGH_FAILURES
+    assert len(centre.calls) == ENOUGH_FAILURES
+
+
+def test_some_profiles_that_are_gone_cost_no_other() -> None:
+    known: dict[str, frozenset[tuple[str, str]]] = {}
+    gone = [f"gone{number}" for number in range(ENOUGH_FAILURES - 1)]
+    failures = asyncio.run(serve(Centre().api().pages, target(), [*gone, "p0", *gone, "p1"], known))
+    assert len(failures) == 2 * len(gone)
+    assert known.keys() == {"p0", "p1"}
 
 
 @pytest.mark.parametrize("item", [None, {}, {"QueueId": "q1"}, {"Channel": "VOICE"}])

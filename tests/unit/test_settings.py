@@ -67,6 +67,11 @@ def test_a_bad_file_is_answered_with_the_lines_in_its_first_comments(
     assert list(faults(path.name)) == expected
 
 
+def test_there_is_a_bad_file_for_everything_that_is_said_of_a_value() -> None:
+    said = "".join(path.read_text() for path in BAD)
+    assert [words for words in config_faults.WORDS.values() if isinstance(words, str) and words not in said] == []
+
+
 @pytest.mark.parametrize("path", GOOD, ids=lambda path: path.stem)
 def test_a_good_file_is_taken(path: Path) -> None:
     assert isinstance(load(path, {}), Settings)

@@ -2,18 +2,25 @@ from __future__ import annotations
 
 import asyncio
 import math
+import threading
+import time
+from collections import Counter
+from random import Random
+from typing import Any
 
 import pytest
 import structlog
 
-from exporter.collectors import Context
+from exporter import mapping, watch
+from exporter.board import Board
+from exporter.collectors import Context, counters, historical, wire
 from exporter.collectors.refusals import Memory
 from exporter.model import CallFailed, Reason, Refusal, Result
-from exporter.watch import LONGEST, RETRY, Watch
+from exporter.watch import LONGEST, RETRY, Clock, Shared, Watch
 from tests.clockwork import EPOCH, Clockwork, run
 from tests.collectors.centre import DENIED, INVALID, LATE, METRICS, THROTTLED, Centre, instance, target
 from tests.unit import simulator_stub as stub
-from tests.unit.watching import INTERVAL, ONLINE, SUCCESS, Page, Site, job, of, online, plan, running
+from tests.unit.watching import INTERVAL, ONLINE, SUCCESS, Page, Site, everything, job, of, online, plan, running
 
 ALIVE = {("acme", "current"): 1.0, ("acme", "inventory"): 1.0, ("acme", "profile_queues"): 1.0}
 OTHER = "00000000-0000-4000-8000-00000000000f"
@@ -156,6 +163,62 @@ def test_collectors_run_once_an_interval_whatever_they_take() -> None:
         assert len(centre.asked(METRICS)) - before in (99, 100, 101)
 
     run(scenario)
+
+
+def test_a_hundred_instances_do_not_ask_at_one_moment() -> None:
+    async def scenario(loop: Clockwork) -> None:
+        site, centres = Site(loop), [Centre(instance(id=f"{number:036}", alias=f"c{number}")) for number in range(100)]
+        moments: list[float] = []
+
+        async def collect(context: Context) -> Result:
+            moments.append(loop.time())
+            return Result(())
+
+        targets = [target(f"{number:036}", alias=f"c{number}") for number in range(100)]
+        chance = Random(7)
+        watches = [
+            Watch(one, plan(job(collect)), centre.api(), site.shared, chance)
+            for one, centre in zip(targets, centres, strict=True)
+        ]
+        begun = loop.time()
+        async with running(*watches):
+            await asyncio.sleep(3 * INTERVAL)
+        first, later = moments[:100], [moment for moment in moments if moment > begun + 5.0]
+        for some, span in ((first, 1.0), (later, INTERVAL)):
+            # Of each tenth of the time no more than thrice its share.
+            tenths = Counter(int((moment - begun) % span / span * 10) for moment in some)
+            assert max(tenths.values()) <= 0.3 * len(some), tenths
+
+    run(scenario)
+
+
+def test_what_takes_long_is_computed_beside_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page of a thousand queues takes most of a second from AWS's answer to text; scrapes and probes go on."""
+    computed: dict[str, set[int]] = {}
+
+    def watched(module: Any, name: str) -> None:
+        work = getattr(module, name)
+
+        def noting(*given: Any, **more: Any) -> Any:
+            computed.setdefault(name, set()).add(threading.get_ident())
+            return work(*given, **more)
+
+        monkeypatch.setattr(module, name, noting)
+
+    for module, name in (
+        (wire, "rows"), (mapping, "without_doubles"), (counters, "highest"),
+        (historical, "only_wanted"), (mapping, "information"), (watch, "render"),
+    ):  # fmt: skip
+        watched(module, name)
+
+    async def scenario() -> None:
+        shared = Shared(Board(), Clock(lambda: stub.NOW, time.monotonic))
+        await Watch(target(), everything(), Centre().api(), shared, Random(1)).once()
+        assert {state.error for state in shared.states.values()} == {""}
+
+    asyncio.run(scenario())
+    assert computed.keys() == {"rows", "without_doubles", "highest", "only_wanted", "information", "render"}
+    assert threading.get_ident() not in set().union(*computed.values())
 
 
 def test_a_run_that_hangs_is_given_up_and_the_next_begins() -> None:

@@ -56,6 +56,11 @@ def plan(*jobs: Job, **fields: Any) -> Plan:
     return replace(made, jobs=jobs or made.jobs, **fields)
 
 
+def everything() -> Plan:
+    """That of a configuration with nothing but a region to search."""
+    return plan_of(load(None, {"AMAZON_CONNECT_EXPORTER_DISCOVERY": '[{"regions": ["us-east-1"]}]'}))
+
+
 def job(collect: Callable[[Context], Awaitable[Result]], name: str = "current", interval: float = INTERVAL) -> Job:
     (like,) = plan().jobs
     return replace(like, name=name, interval=interval, collect=collect)
