@@ -20,7 +20,7 @@ import structlog
 from exporter import __version__, allocator, inventory, logs
 from exporter.aws.gateway import Gateway
 from exporter.aws.limiter import Limiter
-from exporter.aws.sessions import Sessions
+from exporter.aws.sessions import Identity, Sessions, identity_of
 from exporter.board import Board
 from exporter.collectors import counters, current, historical, metric_data
 from exporter.collectors.wire import is_meant
@@ -171,7 +171,10 @@ class App:
         self.engine.settle()
         self.publisher = Publisher(self.shared.board, self.telemetry, self.own_samples, self._lacking, monotonic)
         self.shared.changed = self.publisher.changed
-        self.identities: dict[Access, str] = {}
+        self.identities: dict[Identity, str] = {}
+        """ARN of the caller that each credentials are, as AWS says."""
+        self._unknown: set[tuple[str, str]] = set()
+        """Targets of which calls were made before their account was known."""
         self.last_reload: Reload | None = None
         self.loaded = self.clock.time()
         self._revision = revision
@@ -198,6 +201,10 @@ class App:
     def _lacking(self) -> str:
         return self.engine.waiting_for()  # of whichever engine runs then
 
+    def identity(self, access: Access) -> str:
+        """The caller's ARN; empty where it is not known."""
+        return self.identities.get(identity_of(access), "")
+
     def status(self) -> Status:
         return Status(
             title="Amazon Connect exporter",
@@ -207,7 +214,7 @@ class App:
             config_path=self._config_path,
             config_hash=f"{self._hash:x}",
             last_reload=self.last_reload,
-            instances=describe(self.engine, self.shared.board, self.clock, self.identities),
+            instances=describe(self.engine, self.shared.board, self.clock, self.identity),
             warnings=tuple(self._warnings()),
         )
 
@@ -230,12 +237,13 @@ class App:
         """Forget clients, sessions and quotas of whom the configuration no longer names."""
         targets, accesses = self.engine.targets(), self._accesses()
         self.gateway.retain(accesses, targets)
-        self.identities = {access: arn for access, arn in self.identities.items() if access in accesses}
+        wanted = {identity_of(access) for access in accesses}
+        self.identities = {identity: arn for identity, arn in self.identities.items() if identity in wanted}
         places = {(self._account(access), access.region) for access in accesses}
         self.limiter.retain(places | {(self._account_of(target), target.access.region) for target in targets.values()})
 
     async def identify(self) -> None:
-        """Ask AWS, until it has said so, for each access who it takes us for; for the log and the status page only."""
+        """Ask AWS who it takes us for, once for each credentials, until it has said so."""
         await asyncio.gather(*(self._identify(access) for access in self._unidentified()))
 
     async def keep_identifying(self) -> None:
@@ -250,10 +258,13 @@ class App:
             found |= {discovery_access(block, self.settings, region) for region in block.regions}
         return found
 
-    def _unidentified(self) -> set[Access]:
+    def _unidentified(self) -> list[Access]:
+        """One access of each credentials whose owner is not known."""
         # Where Connect has an endpoint of its own, the public one of STS may be out of reach.
         public = not os.environ.get("AWS_ENDPOINT_URL_STS")
-        return {a for a in self._accesses() if not (a.endpoint_url and public)} - self.identities.keys()
+        asked = (a for a in self._accesses() if not (a.endpoint_url and public))
+        one_of = {identity_of(access): access for access in asked}
+        return [access for identity, access in one_of.items() if identity not in self.identities]
 
     async def _identify(self, access: Access) -> None:
         try:
@@ -261,10 +272,13 @@ class App:
         except CallFailed as failure:
             log.debug("caller identity unknown", region=access.region, reason=failure.reason.value)
             return
-        self.identities[access] = arn
+        identity = identity_of(access)
+        self.identities[identity] = arn
         log.info("calling AWS as", identity=arn, region=access.region)
+        for region in {a.region for a in self._accesses() if identity_of(a) == identity and not a.role_arn}:
+            self.limiter.learned(account, region)
         for target in self.engine.targets().values():
-            if target.access == access and target.account_id not in (None, account):
+            if identity_of(target.access) == identity and target.account_id not in (None, account):
                 log.warning(
                     "calling AWS as somebody of another account than the instance's",
                     identity=arn,
@@ -321,12 +335,18 @@ class App:
 
     def _account(self, access: Access) -> str:
         """The account that is called with this access, where it is known before any answer: quotas are an account's."""
-        return inventory.account_of(access.role_arn or self.identities.get(access, ""))
+        return inventory.account_of(access.role_arn or self.identity(access))
 
     def _account_of(self, target: Target) -> str:
         """The account of an instance, as far as it is known."""
         known = self.shared.known.get(target.key)
-        return target.account_id or (known.inventory.account_id if known else "") or self._account(target.access)
+        found = target.account_id or (known.inventory.account_id if known else "") or self._account(target.access)
+        if not found:
+            self._unknown.add(target.key)
+        elif target.key in self._unknown:
+            self._unknown.discard(target.key)
+            self.limiter.learned(found, target.access.region)
+        return found
 
     def _api_of(self, target: Target) -> Api:
         """The two ways of asking AWS about one target; its account is known once its ARN is."""

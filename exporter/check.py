@@ -46,7 +46,7 @@ async def live(app: App) -> AsyncIterator[Line]:
             watch.api.call, watch.api.pages, watch.target, Inventory(), watch.plan.with_agent_statuses
         )
         name = watch.target.alias or known.alias or watch.target.instance_id
-        principal = app.identities.get(watch.target.access, "")
+        principal = app.identity(watch.target.access)
         for failure in failures:
             yield _failed(name, failure, principal)
         if known.queues is not None:
@@ -93,7 +93,7 @@ def _places(app: App) -> Iterator[Line]:
         place = f"discovery.{block}: {region}"
         if discovery.failure:
             access = discovery_access(app.settings.discovery[int(block)], app.settings, region)
-            yield _failed(place, discovery.failure, app.identities.get(access, ""))
+            yield _failed(place, discovery.failure, app.identity(access))
         else:
             yield Line(f"{place}: {discovery.error or f'{len(discovery.targets)} instances'}", bool(discovery.success))
     if not app.engine.watches:

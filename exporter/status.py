@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from exporter.board import Board
 from exporter.engine import Engine
@@ -29,7 +29,7 @@ LIMIT = "limits.max_series"
 
 
 def describe(
-    engine: Engine, board: Board, clock: Clock, identities: Mapping[Access, str]
+    engine: Engine, board: Board, clock: Clock, identity_of: Callable[[Access], str]
 ) -> tuple[InstanceStatus, ...]:
     """Every instance that is watched, with the state of each of its collectors."""
     shown = []
@@ -42,12 +42,12 @@ def describe(
                 instance_id=watch.target.instance_id,
                 region=watch.target.access.region,
                 account_id=watch.target.account_id or (known.inventory.account_id if known else ""),
-                identity=identities.get(watch.target.access, ""),
+                identity=identity_of(watch.target.access),
                 collectors=tuple(
                     _collector(state, board.series((key, state.collector), clock.monotonic())) for state in states
                 ),
                 notes=(
-                    *_strangers(watch.target, identities.get(watch.target.access, "")),
+                    *_strangers(watch.target, identity_of(watch.target.access)),
                     *(_note(state) for state in states if state.refusals),
                 ),
             )

@@ -154,10 +154,20 @@ class Limiter:
         if entry is not None:
             entry.bucket.drain()
 
+    def learned(self, account_id: str, region: str) -> None:
+        """Who was called there without being known is this account: what was spent was of its quota, and it has no
+        second burst. From now on both names mean the same buckets.
+        """
+        for key, entry in list(self._entries.items()):
+            if (key.account_id, key.region) == ("", region):
+                self._entries.setdefault(key._replace(account_id=account_id), entry)
+
     def retain(self, places: Collection[tuple[str, str]]) -> None:
         """Forgets the full buckets of other (account, region): a bucket that is not full still limits somebody."""
+        regions = {region for _, region in places}
         for key, entry in list(self._entries.items()):
-            if (key.account_id, key.region) not in places and entry.bucket.is_full():
+            needed = (key.account_id, key.region) in places or (not key.account_id and key.region in regions)
+            if not needed and entry.bucket.is_full():
                 del self._entries[key]
 
     def snapshot(self) -> dict[Key, BucketState]:
@@ -169,8 +179,6 @@ class Limiter:
         rate, burst = quota.rate * share, max(1.0, quota.burst * share)
         entry = self._entries.get(key)
         if entry is None:
-            # What was spent before the account was known was spent of its quota: a second burst there is not.
-            spent = self._entries.pop(key._replace(account_id=""), None) if key.account_id else None
-            entry = self._entries[key] = spent or _Entry(TokenBucket(rate, burst, self._monotonic))
+            entry = self._entries[key] = _Entry(TokenBucket(rate, burst, self._monotonic))
         entry.bucket.configure(rate, burst)
         return entry

@@ -152,4 +152,5 @@ def test_a_hundred_reloads_disturb_nobody(tmp_path: Path) -> None:
             running.wait(lambda page: all(ok(alias)(page) for alias in aliases), "all are collected still")
         asked = [served for served in aws.requests if served.operation == "GetCurrentMetricData"]
         assert len(asked) > 2 * BURST, "the quota was put to the test"
-        assert {served.status for served in aws.requests} == {200}, "within its share it is never throttled"
+        refused = [(served.operation, served.account) for served in aws.requests if served.status != 200]
+        assert not refused, "within its share it is never throttled"

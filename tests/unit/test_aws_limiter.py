@@ -40,9 +40,10 @@ def test_an_account_that_becomes_known_gets_no_second_burst() -> None:
         buckets = limiter(clock)
         for account in ("", "", "111122223333", "111122223333", "", "444455556666"):
             await buckets.acquire(account, "us-east-1", "ListQueues", Quota(1, 2), 1.0)
-        # Two at once, two that wait; whoever is unknown later has a bucket again, which is another account's then.
-        assert sum(clock.slept) == pytest.approx(2.0)
-        assert {key.account_id for key in buckets.snapshot()} == {"111122223333", "444455556666"}
+            buckets.learned("111122223333", "us-east-1")
+        # Two at once, and three that wait, as all of them are the first account's; the second has its own.
+        assert sum(clock.slept) == pytest.approx(3.0)
+        assert {key.account_id for key in buckets.snapshot()} == {"", "111122223333", "444455556666"}
 
     asyncio.run(scenario())
 

@@ -121,7 +121,7 @@ def test_percent_become_ratios_and_a_service_level_says_window_and_threshold() -
     }
     request = asking(metrics=(occupancy, level), window="30m")
     senseless = {Metric("SERVICE_LEVEL"): 50.0, Metric("OCCUPANCY", 20.0): 3.0}
-    given = {occupancy: 87.5, level: 100.0, Metric("HANDLE_TIME"): 61.0, **senseless}
+    given: dict[Metric, float | None] = {occupancy: 87.5, level: 100.0, Metric("HANDLE_TIME"): 61.0, **senseless}
     found = row(given, QUEUE="q1", CHANNEL="VOICE")
     assert list(rows_to_samples([Answer(request, (found,))], specs, "acme", INVENTORY)) == [
         Sample("occupancy_ratio", ("acme", "Sales", "VOICE", "30m"), 0.875),
