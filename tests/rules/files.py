@@ -34,6 +34,8 @@ class Rule:
     """Seconds between evaluations."""
     wait: float
     """Seconds of `for`."""
+    keep: float
+    """Seconds of `keep_firing_for`."""
     labels: Mapping[str, str] = field(default_factory=dict)
     annotations: Mapping[str, str] = field(default_factory=dict)
 
@@ -56,6 +58,7 @@ def rules() -> tuple[Rule, ...]:
             group=group["name"],
             interval=parse_duration(group["interval"]),
             wait=parse_duration(rule["for"]) if "for" in rule else 0.0,
+            keep=parse_duration(rule["keep_firing_for"]) if "keep_firing_for" in rule else 0.0,
             labels=rule.get("labels", {}),
             annotations=rule.get("annotations", {}),
         )

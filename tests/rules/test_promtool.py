@@ -70,17 +70,34 @@ def test_an_alert_is_tested_silent_before_it_fires_and_after(name: str) -> None:
     assert max(silent) > min(fired)
 
 
-@pytest.mark.parametrize("path", [path for path in TEST_FILES if "alert_rule_test" in path.read_text()], ids=stem)
-def test_an_alert_that_would_not_wait_is_found_out(path: Path, tmp_path: Path) -> None:
-    """Each alert is looked at while it is pending: without `for` it fires there, and its test fails."""
+each_file_about_alerts = pytest.mark.parametrize(
+    "path", [path for path in TEST_FILES if "alert_rule_test" in path.read_text()], ids=stem
+)
+
+
+def found_out(path: Path, directory: Path, setting: str) -> set[str]:
+    """Alerts whose tests in this file fail where every `for`, or every `keep_firing_for`, is nothing."""
     for file in RULE_FILES:
-        (tmp_path / file.name).write_text(re.sub(r"^( +for:) .+$", r"\1 0s", file.read_text(), flags=re.MULTILINE))
-    (tmp_path / "tests").mkdir()
-    copy = tmp_path / "tests" / path.name
+        changed = re.sub(rf"^( +{setting}:) .+$", r"\1 0s", file.read_text(), flags=re.MULTILINE)
+        (directory / file.name).write_text(changed)
+    (directory / "tests").mkdir()
+    copy = directory / "tests" / path.name
     copy.write_text(path.read_text())
     done = subprocess.run([need("promtool"), "test", "rules", copy], capture_output=True, text=True, check=False)
-    found = set(re.findall(r"alertname: (\w+), time", done.stdout + done.stderr))
-    assert found == set(re.findall(r"alertname: (\w+)", path.read_text()))
+    return set(re.findall(r"alertname: (\w+), time", done.stdout + done.stderr))
+
+
+@each_file_about_alerts
+def test_an_alert_that_would_not_wait_is_found_out(path: Path, tmp_path: Path) -> None:
+    """Each alert is looked at while it is pending: without `for` it fires there, and its test fails."""
+    assert found_out(path, tmp_path, "for") == set(re.findall(r"alertname: (\w+)", path.read_text()))
+
+
+@each_file_about_alerts
+def test_an_alert_that_would_not_go_on_is_found_out(path: Path, tmp_path: Path) -> None:
+    """Each that has keep_firing_for is looked at while nothing but that keeps it firing."""
+    tested = set(re.findall(r"alertname: (\w+)", path.read_text()))
+    assert found_out(path, tmp_path, "keep_firing_for") == {alert.name for alert in alerts() if alert.keep} & tested
 
 
 def test_tests_use_no_metric_that_does_not_exist() -> None:

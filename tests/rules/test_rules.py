@@ -9,11 +9,12 @@ import promql_parser
 import pytest
 from promql_parser import AggModifierType, AggregateExpr, BinaryExpr, Call, Expr, NumberLiteral
 
+from exporter import objectives
 from exporter.catalogue import by_name
 from tests.rules.files import Rule, alerts, bare, metrics, parts, recordings, rules
 
 # Channel -> (threshold in seconds, target): what the exporter takes where `slo:` says nothing.
-DEFAULTS = {"VOICE": (20, 0.8), "CHAT": (60, 0.8), "TASK": (4 * 3600, 0.9), "EMAIL": (24 * 3600, 0.9)}
+DEFAULTS = {channel: (one.threshold, one.target) for one in objectives.DEFAULTS for channel in one.channels}
 OLDEST_AT_AWS = 7 * 86400.0
 """Seconds that a contact may wait before AWS ends it."""
 
@@ -70,6 +71,14 @@ def test_every_burn_factor_can_be_reached_with_every_default_target(channel: str
 def test_the_factors_of_the_sre_workbook_would_be_refused() -> None:
     """What the test above is worth: the factors of a month's budget never fire for 80/20."""
     assert not [factor for factor in (14.4, 6.0) if factor * (1 - DEFAULTS["VOICE"][1]) < 1]
+
+
+def test_where_no_threshold_is_known_waits_are_judged_by_the_exporters_defaults() -> None:
+    expr = named("amazon_connect_queue:service_level_threshold_seconds:max").expr
+    told = re.findall(r'or (\d+) \+ 0 \* \S+\{channel="(\w+)"\}', expr)
+    assert {channel: float(seconds) for seconds, channel in told} == {
+        channel: threshold for channel, (threshold, _) in DEFAULTS.items()
+    }
 
 
 @pytest.mark.parametrize("channel", DEFAULTS)
