@@ -85,7 +85,7 @@ def _passes(life: Life) -> None:
 # of chat (60 s) after 6 and 15, and the first who waits comes a moment after the beginning. Agents who leave finish
 # their conversations first: until the last has hung up, a queue is not unstaffed. Service level and counters know of a
 # contact when it has ended, windows of 30 minutes move by 5, and counters lag by another 15. Gauges that flap keep
-# firing for 5 minutes.
+# firing for 5 minutes. Data are stale after 5 minutes, or 5 intervals: 10 minutes here, but for real-time values.
 SCENARIOS = (
     Scenario(
         "a chat queue loses its staff",
@@ -124,8 +124,9 @@ SCENARIOS = (
             ServiceLevelBurnFast        40  45  Billing VOICE
             ServiceLevelBurnFast        40  45  Überweisungen VOICE
             ServiceLevelBurnFast        60  45  Sales VOICE
-            SlotsExhausted              42  15  Billing VOICE
-            SlotsExhausted              42  15  Überweisungen VOICE
+            SlotsExhausted              42  20  Billing VOICE
+            SlotsExhausted              42  20  Überweisungen VOICE
+            SlotsExhausted              42  20  Sales VOICE
             ServiceLevelBelowTarget     65  80  Billing VOICE
             ServiceLevelBurnSlow        70 145  Billing VOICE
             ServiceLevelBurnSlow        65 145  Überweisungen VOICE
@@ -212,7 +213,10 @@ SCENARIOS = (
         lasts=40,
         after=25,
         # Retries carry the values through.
-        raises=_raises("ApiThrottled 32 15 GetCurrentMetricData"),
+        raises=_raises("""
+            ApiThrottled                32  15  GetCurrentMetricData
+            ApiThrottled                32  15  GetMetricData
+        """),
     ),
     Scenario(
         "AWS throttles every request",
@@ -223,8 +227,8 @@ SCENARIOS = (
         after=25,
         raises=_raises("""
             DataStale                    8   2  current
-            DataStale                    8   2  historical
-            DataStale                   13   2  counters
+            DataStale                   13   2  historical
+            DataStale                   16   2  counters
             CollectorFailing            14   2  current
             CollectorFailing            14   2  historical
             CollectorFailing            17   2  counters
@@ -247,8 +251,8 @@ SCENARIOS = (
         after=15,
         raises=_raises("""
             DataStale                    8   2  current
-            DataStale                    8   2  historical
-            DataStale                   13   2  counters
+            DataStale                   13   2  historical
+            DataStale                   16   2  counters
             CollectorFailing            14   2  current
             CollectorFailing            14   2  historical
             CollectorFailing            17   2  counters
@@ -269,8 +273,8 @@ SCENARIOS = (
         lasts=30,
         after=15,
         raises=_raises("""
-            DataStale                    8   2  historical
-            DataStale                   13   2  counters
+            DataStale                   13   2  historical
+            DataStale                   16   2  counters
             CollectorFailing            14   2  historical
             CollectorFailing            17   2  counters
             CredentialErrors            14   2  historical
@@ -300,8 +304,8 @@ SCENARIOS = (
         after=15,
         raises=_raises("""
             DataStale                    8   2  current
-            DataStale                    8   2  historical
-            DataStale                    8   2  counters
+            DataStale                   13   2  historical
+            DataStale                   13   2  counters
         """),
     ),
     Scenario(
