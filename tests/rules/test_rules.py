@@ -11,6 +11,7 @@ from promql_parser import AggModifierType, AggregateExpr, BinaryExpr, Call, Expr
 
 from exporter import objectives
 from exporter.catalogue import by_name
+from exporter.durations import parse_duration
 from tests.rules.files import Rule, alerts, bare, metrics, parts, recordings, rules
 
 # Channel -> (threshold in seconds, target): what the exporter takes where `slo:` says nothing.
@@ -43,29 +44,43 @@ def comparisons(expression: Expr) -> Iterator[tuple[str, Expr, Expr]]:
 # reachable
 
 
-def burn_factors() -> dict[str, float]:
+def burn_factors(target: float) -> dict[str, float]:
     """Alert name -> the burn from which it fires."""
-    return {
-        alert.name: right.val
-        for alert in alerts()
-        for _, left, right in comparisons(alert.ast)
-        if isinstance(right, NumberLiteral) and any("service_level_burn" in name for name in metrics(left))
-    }
+    found = {}
+    for alert in alerts():
+        for _, left, right in comparisons(alert.ast):
+            if any("service_level_burn" in name for name in metrics(left)):
+                found[alert.name] = _factor(right, target)
+    return found
+
+
+def _factor(limit: Expr, target: float) -> float:
+    """A number, or the smaller of a share of the greatest burn and a number."""
+    if isinstance(limit, NumberLiteral):
+        return limit.val
+    shape = r"clamp_max\(([\d.]+) / \(1 - amazon_connect_queue:service_level_target_ratio:max > 0\), ([\d.]+)\)"
+    found = re.fullmatch(shape, limit.prettify())
+    assert found, limit.prettify()
+    return min(float(found[1]) / (1 - target), float(found[2]))
 
 
 def test_every_burn_alert_has_a_factor() -> None:
-    assert burn_factors() == {
+    assert burn_factors(0.8) == {
         "AmazonConnectServiceLevelBurnFast": 3.0,
         "AmazonConnectServiceLevelBurnSlow": 1.5,
         "AmazonConnectServiceLevelBelowTarget": 1.0,
     }
 
 
-@pytest.mark.parametrize("channel", DEFAULTS)
-def test_every_burn_factor_can_be_reached_with_every_default_target(channel: str) -> None:
+@pytest.mark.parametrize("target", sorted({0.05, 0.3, 0.5, 2 / 3, 0.99, *(target for _, target in DEFAULTS.values())}))
+def test_every_burn_factor_can_be_reached_with_every_target(target: float) -> None:
     """The greatest burn is that of a level of 0: 1 / (1 − target)."""
-    for name, factor in burn_factors().items():
-        assert factor * (1 - DEFAULTS[channel][1]) < 1, name
+    for name, factor in burn_factors(target).items():
+        assert factor * (1 - target) < 1, name
+
+
+def test_a_target_of_half_the_contacts_lowers_the_factor_of_the_fast_burn_alone() -> None:
+    assert burn_factors(0.5) == burn_factors(0.8) | {"AmazonConnectServiceLevelBurnFast": 1.8}
 
 
 def test_the_factors_of_the_sre_workbook_would_be_refused() -> None:
@@ -104,11 +119,17 @@ def test_nothing_is_divided_by_what_may_be_zero(rule: Rule) -> None:
             assert (str(divisor.op), divisor.rhs.prettify()) == (">", "0"), rule.expr
 
 
-# A share in an alert -> what guards it, and from how many on.
-GUARDS = {
+# A share in an alert -> what guards it, and from how many on. Several: what there is of them, in this order.
+GUARDS: dict[str, tuple[str | tuple[str, ...], int]] = {
     "amazon_connect_queue:service_level_burn:30m": ("amazon_connect_queue:recent_contacts_queued:30m", 20),
-    "amazon_connect_queue:service_level_burn:2h": ("amazon_connect_queue:contacts_queued:increase2h", 50),
-    "amazon_connect_queue:service_level_burn:today": ("amazon_connect_queue:recent_contacts_queued:today", 200),
+    "amazon_connect_queue:service_level_burn:2h": (
+        ("amazon_connect_queue:contacts_queued:increase2h", "amazon_connect_queue:recent_contacts_queued:30m"),
+        50,
+    ),
+    "amazon_connect_queue:service_level_burn:today": (
+        ("amazon_connect_queue:recent_contacts_queued:today", "amazon_connect_queue:contacts_queued:sum1d"),
+        200,
+    ),
     "amazon_connect_queue:abandoned_per_queued:ratio30m": ("amazon_connect_queue:contacts_queued:increase30m", 20),
     "amazon_connect_queue:abandoned_per_queued:ratio1d": ("amazon_connect_queue:contacts_queued:sum1d", 200),
     "amazon_connect_queue:missed_per_offered:ratio30m": ("amazon_connect_queue:contacts_offered:increase30m", 20),
@@ -129,13 +150,14 @@ GUARDS = {
 @each_alert
 def test_every_share_stands_beside_a_volume(alert: Rule) -> None:
     """At night one abandoned call of one is 100 percent."""
-    used = metrics(alert.ast)
+    used = metrics(alert.ast) - {"amazon_connect_queue:service_level_target_ratio:max"}
     for share in {name for name in used if re.search(r"ratio|burn", name)}:
-        volume, least = GUARDS[share]
+        volumes, least = GUARDS[share]
+        wanted = {volumes} if isinstance(volumes, str) else set(volumes)
         guards = [
             right.val
             for op, left, right in comparisons(alert.ast)
-            if op in {">", ">="} and isinstance(right, NumberLiteral) and metrics(left) == {volume}
+            if op in {">", ">=", "<"} and isinstance(right, NumberLiteral) and metrics(left) == wanted
         ]
         assert guards == [least]
 
@@ -257,6 +279,56 @@ def test_everything_recorded_says_what_job_it_is_of() -> None:
 
 
 # times
+
+# Alert without the prefix of all, `for`, severity, area, keep_firing_for: what was agreed with those who are woken.
+AGREED = """
+    QueueUnstaffed             2m  critical  operations  5m
+    QueueOldestContactHigh     2m  warning   operations  5m
+    QueueOldestContactCritical 2m  critical  operations  5m
+    RoutingStalled             5m  critical  operations  5m
+    QueueGrowingNoneHandled   10m  critical  operations  5m
+    SlotsExhausted            10m  warning   operations  5m
+    CallbackBacklog           30m  warning   operations  -
+    AgentsInError             10m  warning   operations  5m
+    AgentsInErrorWidespread    3m  critical  operations  5m
+    NonProductiveHigh         15m  warning   operations  5m
+    AgentNonResponseHigh      15m  warning   operations  -
+    OccupancyHigh              1h  info      operations  -
+    ServiceLevelBurnFast       2m  critical  operations  -
+    ServiceLevelBurnSlow      10m  warning   operations  -
+    ServiceLevelBelowTarget   15m  info      operations  -
+    AbandonmentHigh            5m  warning   operations  -
+    AbandonmentSpike           5m  critical  operations  -
+    ChannelSilent             10m  critical  operations  -
+    ExporterDown               5m  critical  exporter    -
+    ExporterTargetDown         5m  critical  exporter    -
+    DataStale                  1m  critical  exporter    -
+    CollectorFailing          10m  warning   exporter    -
+    CredentialErrors          10m  critical  exporter    -
+    DiscoveryFailing          15m  warning   exporter    -
+    ApiThrottled              15m  warning   exporter    -
+    ConfigReloadFailed        10m  warning   exporter    -
+    SeriesDropped             15m  warning   exporter    -
+    MetricRejected            15m  warning   exporter    -
+    FilterRejected            15m  warning   exporter    -
+"""
+
+
+def test_nobody_is_woken_sooner_later_or_for_longer_than_agreed() -> None:
+    found = {
+        alert.name.removeprefix("AmazonConnect"): (
+            alert.wait,
+            alert.labels["severity"],
+            alert.labels["area"],
+            alert.keep,
+        )
+        for alert in alerts()
+    }
+    lines = [line.split() for line in AGREED.splitlines() if line]
+    assert found == {
+        name: (parse_duration(wait), severity, area, 0.0 if keep == "-" else parse_duration(keep))
+        for name, wait, severity, area, keep in lines
+    }
 
 
 @each_rule
