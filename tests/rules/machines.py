@@ -92,7 +92,7 @@ class Alertmanager:
 
     def inhibited(self) -> dict[Labels, bool]:
         """Alerts by what tells them apart; whether each is silenced by another."""
-        about = ("alertname", "job", "instance_alias", "queue", "routing_profile", "collector")
+        about = ("alertname", "job", "instance_alias", "queue", "routing_profile", "collector", "operation")
         return {
             tuple((name, alert["labels"][name]) for name in about if name in alert["labels"]): bool(
                 alert["status"]["inhibitedBy"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -66,9 +66,12 @@ def test_labels_that_both_sides_lack_silence_nothing() -> None:
 
 @dataclass(slots=True)
 class Site:
-    """Two instances: `acme`, and `blind`, whose real-time values AWS has refused for ten minutes."""
+    """Three instances: `acme`; `blind`, whose real-time values AWS has not given for ten minutes; and `locked`, whose
+    AWS has just begun to refuse.
+    """
 
     up: bool = True
+    since: float = field(default_factory=time.time)
 
     def text(self) -> str | None:
         if not self.up:
@@ -98,16 +101,25 @@ class Site:
         queue("acme", "a bad day", 0, 0, 5, 3, 0.7)
         queue("blind", "unstaffed", 3, 130, 0, 0, 0.9)
         queue("blind", "failing", 0, 0, 5, 3, 0.1)
+        queue("locked", "unstaffed", 3, 130, 0, 0, 0.9)
+        queue("locked", "failing", 0, 0, 5, 3, 0.1)
         for profile, online, wrong in (("all in error", 10, 5), ("one in error", 10, 1)):
             who = {"instance_alias": "acme", "routing_profile": profile}
             say("routing_profile_agents_online", online, **who)
             say("routing_profile_agents_error", wrong, **who)
-        for alias in ("acme", "blind"):
+        for alias in ("acme", "blind", "locked"):
             for collector in ("current", "historical"):
                 fresh = (alias, collector) != ("blind", "current")
+                refused = (alias, collector) == ("locked", "current")
                 who = {"instance_alias": alias, "collector": collector}
-                say("exporter_collector_success", float(fresh), **who)
+                say("exporter_collector_success", float(fresh and not refused), **who)
                 say("exporter_collector_last_success_timestamp_seconds", now - (5 if fresh else 600), **who)
+                if refused:
+                    say("exporter_collector_errors_total", now - self.since, **who, reason="credentials")
+        # A share of the last quarter of an hour goes on when the exporter is gone.
+        request = {"account_id": "123456789012", "region": "eu-west-2", "operation": "GetMetricData"}
+        say("exporter_api_requests_total", 100 * (now - self.since), **request, code="200")
+        say("exporter_api_requests_total", 50 * (now - self.since), **request, code="ThrottlingException")
         return "\n".join(lines) + "\n"
 
 
@@ -134,16 +146,27 @@ EXPECTED = {
     ("ServiceLevelBelowTarget", "acme", "unstaffed"): True,
     # Another queue's ticket stays.
     ("QueueOldestContactHigh", "acme", "slow"): False,
+    ("SlotsExhausted", "acme", "slow"): False,
     # A page silences the tickets and infos of its own queue.
     ("RoutingStalled", "acme", "stalled"): False,
     ("QueueOldestContactHigh", "acme", "stalled"): True,
     ("ServiceLevelBelowTarget", "acme", "stalled"): True,
     ("ServiceLevelBelowTarget", "acme", "a bad day"): False,
+    ("ServiceLevelBurnSlow", "acme", "unstaffed"): True,
+    ("ServiceLevelBurnSlow", "acme", "stalled"): True,
+    ("ServiceLevelBurnSlow", "acme", "a bad day"): False,
     # Stale real-time values silence what rests on them, in their instance, and not the service level.
     ("QueueUnstaffed", "blind", "unstaffed"): True,
     ("QueueOldestContactHigh", "blind", "unstaffed"): True,
     ("ServiceLevelBurnFast", "blind", "failing"): False,
     ("ServiceLevelBelowTarget", "blind", "failing"): True,
+    ("ServiceLevelBurnSlow", "blind", "failing"): True,
+    # So do refused credentials, before anything is stale.
+    ("QueueUnstaffed", "locked", "unstaffed"): True,
+    ("QueueOldestContactHigh", "locked", "unstaffed"): True,
+    ("ServiceLevelBurnFast", "locked", "failing"): False,
+    ("ServiceLevelBelowTarget", "locked", "failing"): True,
+    ("ServiceLevelBurnSlow", "locked", "failing"): True,
     # Neither has a queue or a channel: that does not make the profiles one.
     ("AgentsInErrorWidespread", "acme", "all in error"): False,
     ("AgentsInError", "acme", "all in error"): True,
@@ -151,16 +174,22 @@ EXPECTED = {
     # About the exporter.
     ("DataStale", "blind", "current"): False,
     ("CollectorFailing", "blind", "current"): True,
+    ("CredentialErrors", "locked", "current"): False,
+    ("CollectorFailing", "locked", "current"): True,
+    ("ApiThrottled", "", "GetMetricData"): False,
 }
+
+
+ABOUT = ("queue", "routing_profile", "collector", "operation")
 
 
 def seen(manager: machines.Alertmanager) -> dict[tuple[str, str, str], bool]:
     found = {}
     for about, quiet in manager.inhibited().items():
         labels = dict(about)
-        if "instance_alias" in labels:
-            what = labels.get("queue") or labels.get("routing_profile") or labels["collector"]
-            found[labels["alertname"].removeprefix("AmazonConnect"), labels["instance_alias"], what] = quiet
+        # What stands for a whole job is not of the site: it comes and goes with the exporter.
+        if what := next((labels[name] for name in ABOUT if name in labels), None):
+            found[labels["alertname"].removeprefix("AmazonConnect"), labels.get("instance_alias", ""), what] = quiet
     return found
 
 
@@ -201,8 +230,8 @@ def test_people_are_sent_what_is_left(stage: Stage) -> None:
     assert not [alert for sent in sink.sent.values() for alert in sent if alert["severity"] == "info"]
 
 
-def test_an_exporter_that_is_down_silences_the_contact_centre(stage: Stage) -> None:
-    """Those alerts that go on for a while although their series are gone (keep_firing_for)."""
+def test_an_exporter_that_is_down_silences_the_contact_centre_and_tickets_about_itself(stage: Stage) -> None:
+    """And warnings about the exporter; those alerts that go on for a while although their series are gone."""
     stage.site.up = False
     try:
         wait_for(
@@ -211,5 +240,6 @@ def test_an_exporter_that_is_down_silences_the_contact_centre(stage: Stage) -> N
         wait_for(lambda: stage.silenced("QueueUnstaffed", instance_alias="acme"), "silence about queues")
         assert stage.silenced("AgentsInErrorWidespread", instance_alias="acme")
         assert stage.silenced("QueueOldestContactHigh", queue="slow")
+        assert stage.silenced("ApiThrottled", operation="GetMetricData")
     finally:
         stage.site.up = True
