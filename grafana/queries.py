@@ -57,10 +57,13 @@ TIMES_THRESHOLD = f"{OLDEST} / ({THRESHOLD} > 0) or {WAITING} == 0"
 """The same, measured by the queue's own threshold."""
 
 DATA_AGE = (
-    "time() - min(max by (job, instance_alias) "
-    f'(amazon_connect_data_snapshot_timestamp_seconds{{{INSTANCE}, level="queue"}}))'
+    "time() - min("
+    f'max by (job, instance_alias) (amazon_connect_data_snapshot_timestamp_seconds{{{INSTANCE}, level="queue"}}) '
+    "or max by (job, instance_alias) "
+    f'(amazon_connect_exporter:collector_last_success_timestamp_seconds:max{{{INSTANCE}, collector="current"}}))'
 )
-"""Of the instance that is furthest behind."""
+"""Of the instance that is furthest behind. One that has been silent for max_age has no snapshot any more, and must not
+be left out of the judgement for that."""
 
 
 def level(by: str = "") -> str:

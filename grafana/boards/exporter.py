@@ -22,6 +22,10 @@ from grafana.panels import (
 
 _OWN = "amazon_connect_exporter"
 _COLLECTORS = "job, instance_alias, collector"
+# With "All" the jobs are all of Prometheus's. What every target has is shown of those that say they are exporters, or
+# said so in this range.
+_EXPORTERS = f"{_OWN}_build_info{{{q.JOB}}}"
+_JOBS = f"max by (job) (max_over_time({_EXPORTERS}[$__range]))"
 
 
 def board() -> Json:
@@ -41,8 +45,9 @@ def _state() -> list[Json]:
     return [
         stat(
             "Up",
-            "Does Prometheus get an answer from every exporter? The worst of the chosen jobs.",
-            Query(f"min(max by (job, instance) (up{{{q.JOB}}}))"),
+            "Does Prometheus get an answer from every exporter? The worst of the chosen jobs that had one in this "
+            "range.",
+            Query(f"min(max by (job, instance) (up{{{q.JOB}}}) and on (job) {_JOBS})"),
             unit="short",
             steps=((None, RED), (1, GREEN)),
             mappings=words({0: ("down", RED), 1: ("up", GREEN)}),
@@ -93,8 +98,8 @@ def _collectors() -> list[Json]:
         lines(
             "Age by collector",
             "How old are the values? Time since each collector last succeeded; one of a minute's interval should stay "
-            "below 300 s, where the alert begins and values stop being shown; inventory and profile_queues may take 10 "
-            "minutes.",
+            "below 300 s, where values stop being shown by default. The alert begins at 5 intervals, 300 s at least: "
+            "inventory and profile_queues take 10 minutes.",
             Query(f"topk({q.MOST}, {age})", legend),
             unit="s",
             steps=((None, GREEN), (300, RED)),
@@ -186,7 +191,7 @@ def _requests() -> list[Json]:
             "belongs to account and region: whoever else uses the API there shares it. The alert begins at 5 %.",
             Query(
                 f"{_OWN}:throttled_per_requests:ratio15m{{{q.JOB}}} or 0 * {_OWN}:api_requests:increase15m{{{q.JOB}}}",
-                "{{region}} {{operation}}",
+                "{{account_id}} {{region}} {{operation}}",
             ),
             unit="percentunit",
             steps=((None, GREEN), (0.01, AMBER), (0.05, RED)),
@@ -224,7 +229,7 @@ def _requests() -> list[Json]:
             "rate. Near 0 for long, intervals are too short for so many queues.",
             Query(
                 f"min by (account_id, region, operation) ({_OWN}_api_quota_tokens{{{q.JOB}}})",
-                "{{region}} {{operation}}",
+                "{{account_id}} {{region}} {{operation}}",
             ),
             unit="short",
             width=8,
@@ -234,14 +239,18 @@ def _requests() -> list[Json]:
             "What does the quota cost? Seconds that requests waited in a second; 1 means that one of them always "
             "waits.",
             Query(
-                f"sum by (region, operation) (rate({_OWN}_api_quota_wait_seconds_total{{{q.JOB}}}{rate}))",
-                "{{region}} {{operation}}",
+                f"sum by (account_id, region, operation) (rate({_OWN}_api_quota_wait_seconds_total{{{q.JOB}}}{rate}))",
+                "{{account_id}} {{region}} {{operation}}",
             ),
             unit="s",
             steps=((None, GREEN), (1, AMBER)),
             width=8,
         ),
     ]
+
+
+def _of_exporters(expr: str) -> str:
+    return f"max by (job, instance) ({expr} and on (job, instance) {_EXPORTERS})"
 
 
 def _cost() -> list[Json]:
@@ -261,9 +270,9 @@ def _cost() -> list[Json]:
             "Scrape",
             "What does a scrape cost? Its time, which should stay far below the scrape timeout of 10 s, and its "
             "samples.",
-            Query(f"max by (job, instance) (scrape_duration_seconds{{{q.JOB}}})", "{{instance}} time"),
+            Query(_of_exporters(f"scrape_duration_seconds{{{q.JOB}}}"), "{{instance}} time"),
             Query(
-                f"max by (job, instance) (scrape_samples_scraped{{{q.JOB}}})",
+                _of_exporters(f"scrape_samples_scraped{{{q.JOB}}}"),
                 "{{instance}} samples",
                 unit="short",
                 style={**RIGHT, **DASHED},
@@ -276,11 +285,11 @@ def _cost() -> list[Json]:
             "CPU and memory",
             "Has it enough of both? CPU in cores, of which it can use little more than one; memory resident.",
             Query(
-                f"max by (job, instance) (rate(process_cpu_seconds_total{{{q.JOB}}}[$__rate_interval]))",
+                _of_exporters(f"rate(process_cpu_seconds_total{{{q.JOB}}}[$__rate_interval])"),
                 "{{instance}} CPU",
             ),
             Query(
-                f"max by (job, instance) (process_resident_memory_bytes{{{q.JOB}}})",
+                _of_exporters(f"process_resident_memory_bytes{{{q.JOB}}}"),
                 "{{instance}} memory",
                 unit="bytes",
                 style={**RIGHT, **DASHED},

@@ -12,8 +12,9 @@ SERVICE_LEVEL: Steps = ((None, RED), (0.7, AMBER), (0.8, GREEN))
 
 TO_QUEUE = link(
     "All about this queue",
-    "/d/amazon-connect-queue?${datasource:queryparam}&${job:queryparam}&${instance_alias:queryparam}"
-    "&var-queue=${__data.fields.Queue:percentencode}&${__url_time_range}",
+    "/d/amazon-connect-queue?${datasource:queryparam}&${job:queryparam}"
+    "&var-instance_alias=${__data.fields.Instance:percentencode}&var-queue=${__data.fields.Queue:percentencode}"
+    "&${__url_time_range}",
 )
 
 
@@ -22,8 +23,9 @@ def data_age(width: int = 6, height: int = 5) -> Json:
     return stat(
         "Age of the data",
         "Is what stands below true now? Seconds since AWS took the real-time values, of the instance that is furthest "
-        "behind. Up to a minute is normal: AWS renews them every 15 seconds, then they are collected and scraped. "
-        "Amber from 90 s; red from 5 minutes, when the exporter stops showing them.",
+        "behind; since the last success where there are none any more. Up to a minute is normal: AWS renews them every "
+        "15 seconds, then they are collected and scraped. Amber from 90 s; red from 5 minutes, when the exporter stops "
+        "showing them.",
         Query(q.DATA_AGE),
         unit="s",
         steps=((None, GREEN), (90, AMBER), (300, RED)),

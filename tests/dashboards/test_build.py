@@ -282,6 +282,11 @@ class TestPanel:
             if override["matcher"]["id"] == "byFrameRefID":
                 assert override["matcher"]["options"] in refs
 
+    def test_a_quotas_line_says_of_which_account_it_is(self, panel: dict[str, Any]) -> None:
+        for target in panel["targets"]:
+            if "{{region}} {{operation}}" in target.get("legendFormat", ""):
+                assert "{{account_id}}" in target["legendFormat"]
+
     def test_a_graph_names_its_lines_by_labels_that_its_query_keeps(self, panel: dict[str, Any]) -> None:
         for target in panel["targets"]:
             for label in re.findall(r"\{\{(\w+)\}\}", target.get("legendFormat", "")):
@@ -315,6 +320,20 @@ def test_links_lead_to_dashboards_and_variables_that_exist() -> None:
         assert path.removeprefix("/d/") in DASHBOARDS
         assert set(re.findall(r"var-(\w+)=", query)) <= set(VARIABLES)
         assert set(re.findall(r"\$\{(\w+):queryparam\}", query)) <= set(VARIABLES)
+
+
+def test_a_queues_link_leads_to_the_instance_and_the_queue_of_its_row() -> None:
+    """Two contact centres may both have a queue "Sales"."""
+    tables = [p for dashboard in DASHBOARDS.values() for p in panels(dashboard) if "__data.fields" in json.dumps(p)]
+    assert len(tables) >= 4
+    for table in tables:
+        urls = [link["url"] for node in everything(table) if node.get("id") == "links" for link in node["value"]]
+        columns = table["transformations"][-1]["options"]["renameByName"]
+        for url in urls:
+            filled = dict(re.findall(r"var-(\w+)=\$\{__data\.fields\.(\w+):percentencode\}", url))
+            assert {"instance_alias", "queue"} <= set(filled)
+            assert {label: columns[label] for label in filled} == filled
+            assert not re.search(r"\$\{(instance_alias|queue):queryparam\}", url)
 
 
 def test_links_of_alerts_lead_to_dashboards_and_variables_that_exist() -> None:
