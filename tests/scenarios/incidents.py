@@ -1,4 +1,7 @@
-"""Incidents as data, and the alerts that each has to raise: no more, no fewer, and in time."""
+"""Incidents as data, and the alerts that each has to raise: no more, no fewer, and in time.
+
+They befall a calm centre, in which nothing else goes wrong: enough people at every hour, and patient customers.
+"""
 
 from __future__ import annotations
 
@@ -316,5 +319,7 @@ SCENARIOS = (
         after=30,
         raises={},
     ),
-    Scenario("nothing happens for a day and a night", hour=6, lead=0, lasts=0, after=24 * 60, raises={}),
+    Scenario(
+        "nothing happens for a day and a night in a calm centre", hour=6, lead=0, lasts=0, after=24 * 60, raises={}
+    ),
 )

@@ -1,4 +1,7 @@
-"""Incidents in a simulated contact centre raise the alerts that they should, in time; an ordinary day raises none."""
+"""Incidents in a simulated contact centre raise the alerts that they should, in time; a calm day raises none.
+
+A day of the demo is not calm: its centre is stretched at the peaks, and raises a bounded number.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.rules.files import alerts
 from tests.scenarios.incidents import SCENARIOS, WEEK, Scenario
-from tests.scenarios.life import MINUTE, Page, lived
+from tests.scenarios.life import DAY, HOUR, MIDNIGHT, MINUTE, Centre, Page, lived
 from tests.scenarios.verdicts import EXPORTER, Labels, Spell, fired
 from tests.tools import need
 
@@ -75,3 +79,18 @@ def test_what_happens_raises_these_alerts_and_no_others(
         spell = outcome[alert]
         assert scenario.lead < spell.first <= scenario.lead + when.within, (alert, spell)
         assert spell.last <= end + when.over < scenario.minutes, (alert, spell)
+
+
+MOST = 8
+"""Pages about a queue and channel, or a routing profile: 5 to 8 in a day of different seeds."""
+
+
+def test_a_day_of_the_demos_centre_pages_a_few_times_and_never_about_the_exporter(tmp_path: Path) -> None:
+    need("promtool")
+    start = MIDNIGHT + 6 * HOUR
+    pages = lived(start, int(DAY / MINUTE), centre=Centre(calm=False))
+    found = [dict(labels) for labels in fired(tmp_path, start, {EXPORTER: pages}, step=2)]
+    labels = {alert.name: alert.labels for alert in alerts()}
+    critical = [one for one in found if labels[one["alertname"]]["severity"] == "critical"]
+    assert 0 < len(critical) <= MOST, critical
+    assert {labels[one["alertname"]]["area"] for one in found} == {"operations"}, found
