@@ -173,11 +173,35 @@ def test_a_disruption_budget_never_blocks_the_drain_of_a_node() -> None:
     assert "minAvailable" not in budget
 
 
+@pytest.mark.parametrize("major", MAJORS)
 @pytest.mark.parametrize(
-    "budget", ["minAvailable: 1", "minAvailable: 100%", "maxUnavailable: 0", "maxUnavailable: 0%", "minAvailable: 3"]
+    ("budget", "pods"),
+    [
+        ("minAvailable: 1", 1),
+        ("minAvailable: 100%", 1),
+        ("minAvailable: 50%", 1),
+        ("minAvailable: 1%", 1),
+        ("minAvailable: 3", 3),
+        ("minAvailable: 67%", 3),
+        ("minAvailable: 99%", 3),
+        ("maxUnavailable: 0", 1),
+        ("maxUnavailable: 0%", 1),
+    ],
 )
-def test_a_disruption_budget_that_would_block_it_is_refused(budget: str) -> None:
-    assert "drained" in refused(f"{MINIMAL}podDisruptionBudget: {{enabled: true, {budget}}}")
+def test_a_disruption_budget_that_would_block_it_is_refused(budget: str, pods: int, major: int) -> None:
+    """Kubernetes rounds shares up: half of one pod is that pod."""
+    values = f"{MINIMAL}sharding: {{enabled: true, total: {pods}}}\npodDisruptionBudget: {{enabled: true, {budget}}}"
+    assert "drained" in refused(values, major=major)
+
+
+@pytest.mark.parametrize("major", MAJORS)
+@pytest.mark.parametrize(
+    ("budget", "pods"), [("0", 0), ("0", 1), ("0%", 1), ("66%", 3), ("2", 3), ("50%", 2), ("1%", 100), ("1", 0)]
+)
+def test_a_disruption_budget_that_leaves_a_pod_to_be_taken_is_not(budget: str, pods: int, major: int) -> None:
+    sharding = f"sharding: {{enabled: true, total: {pods}}}" if pods else "replicas: 0"
+    values = f"{MINIMAL}{sharding}\npodDisruptionBudget: {{enabled: true, minAvailable: {budget}}}"
+    assert str(only(render(values, major=major), "PodDisruptionBudget")["spec"]["minAvailable"]) == budget
 
 
 def test_shards_may_keep_some_pods() -> None:
