@@ -325,11 +325,48 @@ def test_the_longest_names_stay_within_what_kubernetes_allows() -> None:
 
 
 def test_names_that_look_like_numbers_stay_texts() -> None:
-    values = f"{MINIMAL}fullnameOverride: '7'\nserviceAccount: {{name: '1e3'}}\nserviceMonitor: {{enabled: true}}"
+    values = f"{MINIMAL}serviceAccount: {{name: '1e3'}}\nserviceMonitor: {{enabled: true}}"
     for one in render(values, release="123", namespace="0456"):
         validate(one, engine.NEWEST)
         assert one["metadata"]["namespace"] == "0456"
         assert one["metadata"]["labels"]["app.kubernetes.io/instance"] == "123"
+
+
+@pytest.mark.parametrize(
+    "release", ["123", "my.release", "7.amazon-connect-exporter", f"{'a' * 51}.b", f"{'a' * 50}--b"]
+)
+@pytest.mark.parametrize("values", [ci("everything"), ci("sharded"), ci("irsa"), ci("pod-monitor")])
+def test_any_name_of_a_release_makes_names_that_kubernetes_takes(values: Path, release: str) -> None:
+    given = [values, "fullnameOverride: ''\nextraManifests: []"]
+    for one in render(*given, release=release):
+        validate(one, engine.NEWEST)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        "fullnameOverride: my.exporter",
+        "fullnameOverride: '7'",
+        "fullnameOverride: exporter-",
+        "nameOverride: my.amazon-connect",
+        "namespaceOverride: a.b",
+        "serviceMonitor: {namespace: a.b}",
+        "podMonitor: {namespace: a.b}",
+        "prometheusRule: {namespace: A}",
+        "grafanaDashboards: {namespace: -a}",
+        "serviceAccount: {name: a..b}",
+        "existingConfigMap: a.-b",
+        "podLabels: {team: contact centre}",
+        "commonLabels: {team: -a}",
+        f"service: {{labels: {{team: {'a' * 64}}}}}",
+        "nodeSelector: {zone: -a}",
+    ],
+)
+@pytest.mark.parametrize("major", MAJORS)
+def test_a_name_that_kubernetes_would_refuse_is_refused_before(values: str, major: int) -> None:
+    said = refused(MINIMAL + values, major=major)
+    assert "schema" in said
+    assert values.partition(":")[0] in said
 
 
 def test_everything_goes_into_the_namespace_that_is_asked_for() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -113,6 +114,28 @@ CUSTOM: dict[str, Callable[[Object], None]] = {
 }
 
 
+LABEL = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
+NAMES = {
+    # A Service's name is a DNS label of RFC 1035, which begins with a letter.
+    "Service": r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?",
+    # The pods' host names are made of it.
+    "StatefulSet": LABEL,
+}
+"""Kind -> what its names look like; of the others they are DNS subdomains."""
+SUBDOMAIN = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*"
+LABEL_VALUE = r"([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?"
+
+
+def _names(one: Object) -> None:
+    """Schemas know no names: an API server refuses these apart from them."""
+    metadata = one["metadata"]
+    assert re.fullmatch(NAMES.get(one["kind"], SUBDOMAIN), metadata["name"]), f"{one['kind']} {metadata['name']}"
+    assert len(metadata["name"]) <= 253
+    assert re.fullmatch(LABEL, metadata.get("namespace", "default")), f"namespace {metadata['namespace']}"
+    for key, value in metadata.get("labels", {}).items():
+        assert re.fullmatch(LABEL_VALUE, value), f"label {key}: {value}"
+
+
 def validate(one: Object, kubernetes: str) -> None:
     """Raises where an API server of that version would refuse it, or drop something of it."""
     _validate(json.dumps(one, sort_keys=True), kubernetes)
@@ -121,6 +144,7 @@ def validate(one: Object, kubernetes: str) -> None:
 @functools.cache
 def _validate(text: str, kubernetes: str) -> None:
     one = json.loads(text)
+    _names(one)
     if (custom := CUSTOM.get(one["kind"])) is not None:
         custom(one)
     else:

@@ -5,12 +5,13 @@
 
 {{/*
 Name of the objects. 52 characters at most: a StatefulSet puts a hash of 10 behind its name into a label, and labels end
-at 63.
+at 63. A release's name may have dots and begin with a digit, which a Service's may not.
 */}}
 {{- define "amazon-connect-exporter.fullname" -}}
 {{- $name := default .Chart.Name .Values.nameOverride }}
 {{- $both := contains $name .Release.Name | ternary .Release.Name (printf "%s-%s" .Release.Name $name) }}
-{{- default $both .Values.fullnameOverride | trunc 52 | trimSuffix "-" }}
+{{- $whole := default $both .Values.fullnameOverride | replace "." "-" }}
+{{- regexReplaceAll "-+$" (regexMatch "^[0-9]" $whole | ternary (printf "r-%s" $whole) $whole | trunc 52) "" }}
 {{- end }}
 
 {{- define "amazon-connect-exporter.namespace" -}}
