@@ -1,7 +1,8 @@
 """`python -m helm.build [--check]`: what the chart takes from elsewhere. Nothing here has a source of its own.
 
-Rules and dashboards are copies of grafana/, LICENSE is the repository's; the keys of `config` in values.schema.json are
-those of exporter.settings; the table of values in README.md is made of the comments in values.yaml.
+Rules and dashboards are copies of grafana/, LICENSE is the repository's; in values.schema.json the keys of `config` and
+the shape of a region are those of exporter.settings; the table of values in README.md is made of the comments in
+values.yaml.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Any
 import yaml
 
 from exporter.settings import Settings
+from exporter.settings_types import REGION
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 CHART = REPOSITORY / "helm" / "amazon-connect-exporter"
@@ -84,12 +86,13 @@ def readme(text: str, table_: str) -> str:
 
 
 def schema(text: str) -> str:
-    """values.schema.json with the configuration's keys of today. What stands beneath them, `check` judges."""
+    """values.schema.json with the keys and regions of the configuration. What stands beneath keys, `check` judges."""
     document = json.loads(text)
     document["properties"]["config"]["properties"] = {
         key: {"description": " ".join((field.description or "").split())}
         for key, field in sorted(Settings.model_fields.items())
     }
+    document["properties"]["aws"]["properties"]["region"]["pattern"] = f"^(|{REGION.pattern})$"
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
 

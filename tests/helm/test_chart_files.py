@@ -17,6 +17,7 @@ import yaml
 
 from exporter import __version__
 from exporter.settings import Settings
+from exporter.settings_types import REGION
 from helm import build
 from tests.helm import engine
 from tests.helm.engine import CHART, CI_FILES, MAJORS, OLDEST
@@ -227,6 +228,13 @@ def test_a_value_that_can_not_be_is_refused_by_its_name(values: str, major: int)
     said = engine.refused(json.dumps(merged), major=major)
     assert "schema" in said
     assert WRONG[values] in said
+
+
+@pytest.mark.parametrize("region", ["us-east-1", "us-gov-west-1", "eusc-de-east-1", "us-iso-east-12"])
+def test_a_region_is_what_the_exporter_takes_for_one(region: str) -> None:
+    assert REGION.fullmatch(region)
+    for major in MAJORS:
+        engine.render(f"{MINIMAL}aws: {{region: {region}}}", major=major)
 
 
 # Our own judge of pods
