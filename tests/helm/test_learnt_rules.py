@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 from exporter.settings import load
+from helm import build
 from tests.helm import engine
 from tests.helm.engine import CHART, CI_FILES, MAJORS, notes, only, refused, render
 from tests.helm.validation import validate
@@ -22,6 +23,8 @@ from tests.tools import REPOSITORY, fetch, free_port, running, started, wait_for
 
 MINIMAL = "config: {discovery: [{regions: [eu-west-2]}]}\n"
 DEMO = "demo: {enabled: true}\n"
+RULES = f"{MINIMAL}prometheusRule:\n  enabled: true\n"
+SHARDED = f"{MINIMAL}sharding: {{enabled: true}}\n"
 
 
 def ci(name: str) -> Path:
@@ -529,11 +532,30 @@ def test_a_variable_of_the_users_takes_the_place_of_the_charts() -> None:
         (f"{DEMO}sharding: {{enabled: true}}", "sharding"),
         (f"{MINIMAL}ingress: {{enabled: true}}", "ingress.hosts"),
         (f"{MINIMAL}httpRoute: {{enabled: true}}", "httpRoute.parentRefs"),
+        (
+            f"{MINIMAL}serviceMonitor: {{enabled: true, scrapeTimeout: 20s}}",
+            "serviceMonitor.scrapeTimeout: 20s is longer",
+        ),
+        (f"{MINIMAL}podMonitor: {{enabled: true, interval: 1m, scrapeTimeout: 1m500ms}}", "podMonitor.scrapeTimeout"),
+        (f"{MINIMAL}strategy: {{rollingUpdate: {{maxSurge: 0}}}}", "strategy.type: RollingUpdate"),
+        (f"{RULES}  disabled: {{DataStale: true}}", "prometheusRule.disabled: no alert is called DataStale"),
+        (f"{RULES}  severity: {{AmazonConnectStale: info}}", "prometheusRule.severity: no alert is called"),
+        (f"{SHARDED}ingress: {{enabled: true, hosts: [{{host: a.example}}]}}", "excludes ingress.enabled"),
+        (f"{SHARDED}httpRoute: {{enabled: true, parentRefs: [{{name: public}}]}}", "httpRoute.enabled"),
     ],
 )
 @pytest.mark.parametrize("major", MAJORS)
 def test_what_can_not_be_meant_is_refused_in_words(values: str, words: str, major: int) -> None:
     assert words in refused(values, major=major)
+
+
+@pytest.mark.parametrize(
+    ("interval", "timeout"), [("15s", "15s"), ("1m", "59s999ms"), ("1h", "59m"), ("2000ms", "2s"), ("1m30s", "90s")]
+)
+def test_a_scrape_may_take_as_long_as_its_interval(interval: str, timeout: str) -> None:
+    values = f"{MINIMAL}serviceMonitor: {{enabled: true, interval: {interval}, scrapeTimeout: {timeout}}}"
+    (endpoint,) = only(render(values), "ServiceMonitor")["spec"]["endpoints"]
+    assert (endpoint["interval"], endpoint["scrapeTimeout"]) == (interval, timeout)
 
 
 def test_somebody_elses_configuration_needs_a_restart_and_the_notes_say_so() -> None:
@@ -588,9 +610,6 @@ def alerts(objects: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
     return {one["alert"]: one for group in groups for one in group["rules"] if "alert" in one}
 
 
-RULES = f"{MINIMAL}prometheusRule: {{enabled: true}}\n"
-
-
 def test_what_stands_in_braces_belongs_to_prometheus() -> None:
     found = alerts(render(ci("kube-prometheus-stack")))
     assert "{{ $labels.queue }}" in found["AmazonConnectQueueUnstaffed"]["annotations"]["summary"]
@@ -605,7 +624,7 @@ def test_alerts_left_out_in_several_files_add_up(tmp_path: Path) -> None:
     names = list(alerts(render(RULES)))
     first, second = names[0], names[-1]
     one = tmp_path / "one.yaml"
-    one.write_text(f"{RULES}\n".replace("enabled: true", f"enabled: true, disabled: {{{first}: true}}"))
+    one.write_text(f"{RULES}  disabled: {{{first}: true}}\n")
     found = alerts(render(one, f"prometheusRule: {{disabled: {{{second}: true}}}}"))
     assert {*names} - {*found} == {first, second}
     found = alerts(render(one, f"prometheusRule: {{disabled: {{{first}: false}}}}"))
@@ -641,7 +660,7 @@ def test_links_lead_to_the_users_own_pages_or_are_left_out() -> None:
         assert "dashboard_url" not in one["annotations"]
         assert "example.com" not in json.dumps(one)
         assert one["annotations"]["runbook_url"].partition("#")[2] == one["alert"].lower()
-    for one in alerts(render(RULES.replace("enabled: true", "enabled: true, runbookUrl: ''"))).values():
+    for one in alerts(render(f"{RULES}  runbookUrl: ''")).values():
         assert "runbook_url" not in one["annotations"]
 
 
@@ -717,6 +736,15 @@ def test_grafana_operator_takes_the_same_config_maps(with_dashboards: Path) -> N
         assert "grafana_dashboard" not in one["metadata"]["labels"], "the sidecar would take it too"
 
 
+def test_dashboards_without_the_rules_they_read_are_warned_of() -> None:
+    said = "most panels of the dashboards will be empty"
+    assert said in notes(f"{MINIMAL}grafanaDashboards: {{enabled: true}}")
+    assert said in notes(f"{MINIMAL}grafanaDashboards: {{operator: {{enabled: true}}}}")
+    assert "prometheusRule.enabled" in (CHART / "README.md").read_text().partition("## Grafana")[2].partition("##")[0]
+    for path in CI_FILES:
+        assert said not in notes(path)
+
+
 def test_a_folder_needs_two_settings_of_the_sidecar_and_the_notes_say_so() -> None:
     said = notes(ci("kube-prometheus-stack"))
     assert "sidecar.dashboards.folderAnnotation: grafana_folder" in said
@@ -740,6 +768,37 @@ def test_notes_begin_with_where_to_look_and_have_no_gaps(path: Path) -> None:
     assert "port-forward service/" in said
     assert "<no value>" not in said
     assert "\n\n\n" not in said
+
+
+# Nothing where something may be
+
+COLLECTIONS = sorted(
+    value.path for value in build.values((CHART / "values.yaml").read_text()) if type(value.default) in (dict, list)
+)
+ASKED_FOR = {
+    "config": "config.discovery",
+    "ingress.hosts": "ingress.hosts",
+    "httpRoute.parentRefs": "httpRoute.parentRefs",
+}
+"""What is needed, and the word by which it is missed."""
+
+
+@pytest.mark.parametrize("major", MAJORS)
+@pytest.mark.parametrize("path", COLLECTIONS)
+def test_a_key_all_of_whose_lines_are_comments_is_empty(path: str, major: int) -> None:
+    """`podAnnotations:` and nothing beneath is null."""
+    nothing: Any = None
+    for key in reversed(path.split(".")):
+        nothing = {key: nothing}
+    base = ci("pod-monitor") if path.startswith("podMonitor") else ci("everything")
+    values = (base, json.dumps(nothing))
+    if path in ASKED_FOR:
+        assert ASKED_FOR[path] in refused(*values, major=major)
+        return
+    for one in render(*values, major=major):
+        validate(one, engine.NEWEST)
+    if major == 4:
+        assert "<no value>" not in notes(*values)
 
 
 # As a part of another chart

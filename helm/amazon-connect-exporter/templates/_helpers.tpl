@@ -56,7 +56,7 @@ keys twice, and selectors would miss.
 {{- $_ := set $ours "app.kubernetes.io/version" (.root.Chart.AppVersion | replace "+" "_" | trunc 63) }}
 {{- $_ := set $ours "app.kubernetes.io/managed-by" .root.Release.Service }}
 {{- $_ := set $ours "helm.sh/chart" (printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-") }}
-{{- toYaml (merge $ours (deepCopy (default dict .labels)) .root.Values.commonLabels) }}
+{{- toYaml (merge $ours (deepCopy (default dict .labels)) (default dict .root.Values.commonLabels)) }}
 {{- end }}
 
 {{/* Labels of a pod: without the chart's version, which would restart pods for nothing. Argument as above. */}}
@@ -64,7 +64,7 @@ keys twice, and selectors would miss.
 {{- $ours := include "amazon-connect-exporter.selectorLabels" . | fromYaml }}
 {{- $_ := set $ours "app.kubernetes.io/part-of" .root.Chart.Name }}
 {{- $_ := set $ours "app.kubernetes.io/version" (.root.Chart.AppVersion | replace "+" "_" | trunc 63) }}
-{{- toYaml (merge $ours (deepCopy (default dict .labels)) .root.Values.commonLabels) }}
+{{- toYaml (merge $ours (deepCopy (default dict .labels)) (default dict .root.Values.commonLabels)) }}
 {{- end }}
 
 {{/* metadata of an object. Argument: {root, name, namespace, component, labels, annotations}; the first two are needed. */}}
@@ -81,7 +81,7 @@ annotations:
 
 {{/* The configuration file. Its own aws.region wins, which it would not over an environment variable. */}}
 {{- define "amazon-connect-exporter.config" -}}
-{{- $config := deepCopy .Values.config }}
+{{- $config := deepCopy (default dict .Values.config) }}
 {{- with .Values.aws.region }}
 {{- $_ := set $config "aws" (merge (default dict $config.aws) (dict "region" .)) }}
 {{- end }}
@@ -136,7 +136,7 @@ Pod Identity would not be asked. Argument: {root, shard}.
 {{- range $values.extraEnv }}{{ $_ := set $given .name true }}{{ end }}
 {{- $all := list }}
 {{- range $env }}{{ if not (hasKey $given .name) }}{{ $all = append $all . }}{{ end }}{{ end }}
-{{- with concat $all $values.extraEnv }}
+{{- with concat $all (default list $values.extraEnv) }}
 {{- toYaml . }}
 {{- end }}
 {{- end }}
@@ -191,6 +191,16 @@ dnsPolicy: {{ . }}
 dnsConfig:
   {{- toYaml . | nindent 2 }}
 {{- end }}
+{{- end }}
+
+{{/* A duration such as 1m30s500ms. */}}
+{{- define "amazon-connect-exporter.milliseconds" -}}
+{{- $text := replace "ms" "f" . }}
+{{- $sum := 0 }}
+{{- range $unit, $factor := dict "h" 3600000 "m" 60000 "s" 1000 "f" 1 }}
+{{- $sum = add $sum (mul $factor (regexFind (print "[0-9]+" $unit) $text | trimSuffix $unit | int)) }}
+{{- end }}
+{{- $sum }}
 {{- end }}
 
 {{/* What ServiceMonitor and PodMonitor have in common: an endpoint, and what stands beside it. Argument: {root, monitor}. */}}

@@ -1,7 +1,7 @@
 {{/* The pod template of Deployment and StatefulSet. */}}
 {{- define "amazon-connect-exporter.pod" -}}
 {{- $file := not .Values.demo.enabled }}
-{{- $annotations := deepCopy .Values.podAnnotations }}
+{{- $annotations := deepCopy (default dict .Values.podAnnotations) }}
 {{- if and $file (not .Values.existingConfigMap) }}
 {{- $_ := set $annotations "checksum/config" (include "amazon-connect-exporter.config" . | sha256sum) }}
 {{- end -}}
@@ -118,9 +118,10 @@ spec:
 
 {{/* What can not be meant is refused before anything is installed. */}}
 {{- define "amazon-connect-exporter.refuse" -}}
+{{- $config := default dict .Values.config }}
 {{- if .Values.demo.enabled }}
 {{- if .Values.sharding.enabled }}{{ fail "demo.enabled and sharding.enabled: the simulated contact centre lives in one pod" }}{{ end }}
-{{- else if not (or .Values.existingConfigMap .Values.config.instances .Values.config.discovery) }}
+{{- else if not (or .Values.existingConfigMap $config.instances $config.discovery) }}
 {{- fail "nothing to collect: set config.instances or config.discovery (or existingConfigMap, or demo.enabled to try it without AWS)" }}
 {{- end }}
 {{- if and .Values.existingConfigMap (or .Values.config .Values.demo.enabled) }}
@@ -128,6 +129,21 @@ spec:
 {{- end }}
 {{- if and .Values.serviceMonitor.enabled .Values.podMonitor.enabled }}
 {{- fail "serviceMonitor.enabled and podMonitor.enabled: every series would be there twice" }}
+{{- end }}
+{{- range $key := list "serviceMonitor" "podMonitor" }}
+{{- with index $.Values $key }}
+{{- if and .enabled .interval .scrapeTimeout (gt (include "amazon-connect-exporter.milliseconds" .scrapeTimeout | int) (include "amazon-connect-exporter.milliseconds" .interval | int)) }}
+{{- fail (printf "%s.scrapeTimeout: %s is longer than the interval, %s, and Prometheus would refuse it" $key .scrapeTimeout .interval) }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- with .Values.strategy }}
+{{- if and .rollingUpdate (eq (toString .type) "Recreate") }}
+{{- fail "strategy.rollingUpdate needs strategy.type: RollingUpdate" }}
+{{- end }}
+{{- end }}
+{{- if and .Values.sharding.enabled (or .Values.ingress.enabled .Values.httpRoute.enabled) }}
+{{- fail "sharding.enabled excludes ingress.enabled and httpRoute.enabled: each shard shows other instances, and it would be chance which" }}
 {{- end }}
 {{- if and (or .Values.webConfig.tls .Values.webConfig.certificateSecret) (not .Values.webConfig.existingSecret) }}
 {{- fail "webConfig.tls and webConfig.certificateSecret need webConfig.existingSecret, the file that switches TLS on" }}
