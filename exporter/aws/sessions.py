@@ -75,7 +75,7 @@ class Sessions:
         *,
         max_pool_connections: int = 64,
         monotonic: Callable[[], float] = time.monotonic,
-        renew_after: float = 60.0,
+        renew_after: float = 15.0,
         fail_for: float = 5.0,
     ) -> None:
         """`renew_after`: seconds between two renewals of one identity's credentials. `fail_for`: seconds for which a
