@@ -340,7 +340,7 @@ def test_names_that_look_like_numbers_stay_texts() -> None:
 )
 @pytest.mark.parametrize("values", [ci("everything"), ci("sharded"), ci("irsa"), ci("pod-monitor")])
 def test_any_name_of_a_release_makes_names_that_kubernetes_takes(values: Path, release: str) -> None:
-    given = [values, "fullnameOverride: ''\nextraManifests: []"]
+    given: list[Path | str] = [values, "fullnameOverride: ''\nextraManifests: []"]
     for one in render(*given, release=release):
         validate(one, engine.NEWEST)
 
