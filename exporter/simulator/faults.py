@@ -7,6 +7,7 @@
 | delay | the true answer, `delay` seconds late |
 | hang | nothing, until the caller or the simulator gives up |
 | cut | half of the true answer, then the end of the connection |
+| drip | the true answer, a byte every `delay` seconds |
 | reset | a connection that ends without an answer |
 | garbage | 200 with HTML, broken JSON, JSON of another shape, `{}`, in turn |
 | html500 | 500 with an HTML page, as from a proxy |
@@ -35,6 +36,7 @@ KINDS = frozenset(
         "delay",
         "hang",
         "cut",
+        "drip",
         "reset",
         "garbage",
         "html500",
@@ -70,7 +72,7 @@ class Fault:
     after: int = 0
     """How many requests it lets pass first."""
     delay: float = 0.0
-    """Seconds, for `delay`."""
+    """Seconds, for `delay` and `drip`."""
     probability: float = 1.0
     code: str = "ResourceNotFoundException"
     """The error of `refuse_queue`; InvalidParameterException is the other that is known."""

@@ -10,7 +10,7 @@ JSON = "application/json"
 HTML = "text/html"
 XML = "text/xml"
 
-Ending = Literal["whole", "cut", "reset", "hang"]
+Ending = Literal["whole", "cut", "reset", "hang", "drip"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,3 +33,5 @@ class Reply:
     headers: Mapping[str, str] = field(default_factory=dict)
     delay: float = 0.0
     ending: Ending = "whole"
+    pace: float = 0.0
+    """Seconds between two bytes of a `drip`."""

@@ -250,10 +250,21 @@ class _Handler(BaseHTTPRequestHandler):
                 self._send(reply)
             case "cut":
                 self._send(reply, shown=len(reply.body) // 2)
+            case "drip":
+                self._drip(reply)
             case "hang":
                 self._wait(None)
             case "reset":
                 self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_ZERO)
+
+    def _drip(self, reply: Reply) -> None:
+        """Byte by byte, until the caller or the simulator has had enough."""
+        self._send(reply, shown=0)
+        for place in range(len(reply.body)):
+            self._wait(reply.pace)
+            if self.server.stopping.is_set() or self._hung_up():
+                return
+            self.wfile.write(reply.body[place : place + 1])
 
     def _wait(self, seconds: float | None) -> None:
         """Until `seconds` (None: without end) are over, the simulator stops, or the caller hangs up."""

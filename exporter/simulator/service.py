@@ -170,10 +170,15 @@ class Service:
         """The true answer, or what befalls the request instead."""
         case.faults = self._faults.befalling(request)
         fault = next((fault for fault in case.faults if fault.kind != "delay"), None)
-        if fault is not None and fault.kind != "cut":
-            reply = troubles.answer(fault, request, self._faults.turn)
-        else:
-            reply = replace(answer(request), ending="whole" if fault is None else "cut")
+        match fault:
+            case None:
+                reply = answer(request)
+            case Fault(kind="cut"):
+                reply = replace(answer(request), ending="cut")
+            case Fault(kind="drip"):
+                reply = replace(answer(request), ending="drip", pace=fault.delay)
+            case _:
+                reply = troubles.answer(fault, request, self._faults.turn)
         return replace(reply, headers=case.headers)
 
     # --- true answers ---------------------------------------------------------------------------------------------

@@ -235,9 +235,16 @@ def historical(*metrics: Mapping[str, Any], start: float = NOW - 3600, end: floa
 
 def signed(simulator: Simulator, method: str, path: str, body: bytes = b"", *, service: str = "connect") -> Answer:
     """A request that no AWS client would make, signed all the same."""
+    return plain(simulator, method, path, body, signature(simulator, method, path, body, service))
+
+
+def signature(
+    simulator: Simulator, method: str, path: str, body: bytes = b"", service: str = "connect"
+) -> dict[str, str]:
+    """Headers."""
     request = AWSRequest(method, f"{simulator.url}{path}", data=body, headers={"Content-Type": "application/json"})
     SigV4Auth(Credentials(access_key_id(ACCOUNT), "secret"), service, REGION).add_auth(request)
-    return plain(simulator, method, path, body, dict(request.headers.items()))
+    return dict(request.headers.items())
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from typing import Any
 
 import pytest
@@ -31,6 +31,7 @@ from tests.unit.simulator_stub import (
     historical,
     instance,
     plain,
+    signature,
     signed,
     simulated,
     sts,
@@ -234,6 +235,23 @@ def test_a_hang_ends_when_the_simulator_stops() -> None:
     caller.join(5)
     assert ends == [ConnectionClosedError]
     assert time.monotonic() - stopping < 2
+
+
+def test_a_dripping_answer_is_the_true_one_and_no_silence_in_it_is_long() -> None:
+    with simulated(faults=Faults(Fault("drip", delay=0.001, times=1))) as simulator:
+        client = connect(simulator, config={"read_timeout": 0.3})
+        dripped = client.list_instances()["InstanceSummaryList"]
+        assert dripped == client.list_instances()["InstanceSummaryList"]
+    assert served(simulator) == [(0, "drip", "drip"), (200, "", "")]
+
+
+def test_a_drip_ends_when_the_caller_has_gone() -> None:
+    before = threading.active_count()
+    with simulated(faults=Faults(Fault("drip", delay=0.05))) as simulator:
+        with closing(http.client.HTTPConnection(simulator.url.removeprefix("http://"))) as connection:
+            connection.request("GET", "/instance", headers=signature(simulator, "GET", "/instance"))
+            assert connection.getresponse().read(3) == b'{"I'
+        wait_for(lambda: threading.active_count() == before + 1, "only the thread that accepts connections")
 
 
 def test_a_delay_brings_the_true_answer_late() -> None:
