@@ -7,6 +7,7 @@ import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import product
 from typing import Any
 
 from exporter.simulator.faults import Request
@@ -23,6 +24,8 @@ LEVELS = {
     ("QUEUE",): "queue_all_channels",
 }
 ENDINGS = {"COUNT": ("", 1.0), "SECONDS": ("_seconds", 1.0), "PERCENT": ("_ratio", 100.0)}
+FEWEST, MOST = 2, 6
+"""Queues of an instance."""
 
 Labels = tuple[tuple[str, str], ...]
 Key = tuple[str, str, Labels]
@@ -35,10 +38,12 @@ class Centre:
     def __init__(self, moment: Moment, seed: int = 1, instances: int = 3, queues: int = 4, volume: float = 0.3) -> None:
         self.clock: Callable[[], float] = moment.true_time
         self._world = World(
-            seed=seed, clock=self.clock, instances=instances, queues=queues, history=3 * 3600, volume=volume
+            seed=seed, clock=self.clock, instances=instances, queues=queues, history=HALF_DAY, volume=volume
         )
         self.far = self._world.instances[-1].id
         self.hidden: frozenset[str] = frozenset()
+        self.corrected: frozenset[str] = frozenset()
+        """Instances of which every count of a past interval is less by one than it was."""
 
     @property
     def everybody(self) -> tuple[Instance, ...]:
@@ -56,7 +61,8 @@ class Centre:
         return self._world.current(instance_id, **asked)
 
     def historical(self, instance_id: str, **asked: Any) -> Any:
-        return self._world.historical(instance_id, **asked)
+        rows = self._world.historical(instance_id, **asked)
+        return [(of, _less_by_one(values)) for of, values in rows] if instance_id in self.corrected else rows
 
     def alias(self, instance_id: str) -> str:
         return next(i.alias for i in self.everybody if i.id == instance_id)
@@ -68,18 +74,27 @@ class Centre:
 
     def shake(self, instance_id: str, chance: random.Random) -> None:
         """A queue is deleted, renamed, made again under its old name, or a new one is made."""
-        queue = chance.choice(self.queues(instance_id))
+        queues = self.queues(instance_id)
+        queue, other = chance.choice(queues), chance.choice(queues)
         name = queue.name or ""
-        match chance.choice(("rename", "again", "swap")):
+        what = chance.choice(("delete", "rename", "again", "swap", "create"))
+        match {("delete", FEWEST): "create", ("create", MOST): "delete"}.get((what, len(queues)), what):
+            case "delete":
+                self._world.remove_queue(instance_id, queue.id)
             case "rename":
                 self._world.rename_queue(instance_id, queue.id, f"{name.split(' ~ ')[0]} ~ {chance.randrange(1000)}")
             case "again":
                 self._world.remove_queue(instance_id, queue.id)
                 self._world.add_queue(instance_id, name, channels=("VOICE", "CHAT"))
             case "swap":
-                other = chance.choice(self.queues(instance_id))
                 self._world.rename_queue(instance_id, queue.id, other.name or "")
                 self._world.rename_queue(instance_id, other.id, name)
+            case "create":
+                self._world.add_queue(instance_id, f"New {chance.randrange(1000)}", channels=("VOICE", "TASK"))
+
+
+def _less_by_one(values: Mapping[tuple[str, float | None], float | None]) -> Any:
+    return {(name, of): v - 1 if v and "CONTACTS" in name else v for (name, of), v in values.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +107,19 @@ class Chain:
     window: str
     when: float
     keys: frozenset[Key]
+
+
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """An answer that counters are made of: the sums since `anchor`, of all that was asked for; `whole`: of the whole
+    period. What is in `asked` and not in `values` is 0.
+    """
+
+    when: float
+    anchor: float
+    whole: bool
+    asked: frozenset[Key]
+    values: Mapping[Key, float]
 
 
 @dataclass(slots=True)
@@ -110,10 +138,15 @@ class Record:
         self._started: dict[str, _Started] = {}
         self.values: defaultdict[Key, dict[float, float]] = defaultdict(dict)
         """Value to the moment at which it was last served."""
-        self.sums: defaultdict[Key, dict[float, float]] = defaultdict(dict)
         self.snapshots: defaultdict[tuple[str, str], list[tuple[float, float]]] = defaultdict(list)
         """(served, moment of the data), by instance and level."""
         self.chains: list[Chain] = []
+        self.sums: defaultdict[str, list[Sums]] = defaultdict(list)
+        """By instance, the oldest first."""
+        self.counted: defaultdict[tuple[Key, float], set[float]] = defaultdict(set)
+        """What was ever said of a sum, by series and anchor."""
+        self.answered: dict[tuple[str, str, str], float] = {}
+        """When a question was last answered to the end: operation, instance, and what it was about."""
         self.names: defaultdict[tuple[str, str], dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
         """By instance and kind: name to the ids that ever had it."""
         self.in_between: Callable[[str], None] | None = None
@@ -129,22 +162,29 @@ class Record:
                     self._name(instance, "routing_profile", page["RoutingProfileSummaryList"])
                 case "GetCurrentMetricData" | "GetMetricData":
                     self._page(request, instance, page)
+            if "NextToken" not in page and "MetricResults" not in page:
+                about = request.params.get("RoutingProfileId", "")
+                self.answered[request.operation, instance, about] = self._moment.monotonic()
         if "NextToken" in page and self.in_between is not None:
             self.in_between(instance)
 
     def forget(self, before: float) -> None:
         """What nobody will ask about any more."""
         with self._lock:
-            for held, since in ((self.values, before), (self.sums, before - HALF_DAY)):
-                for key, values in list(held.items()):
-                    kept = {value: when for value, when in values.items() if when >= since}
-                    if kept:
-                        held[key] = kept
-                    else:
-                        del held[key]
+            for key, values in list(self.values.items()):
+                kept = {value: when for value, when in values.items() if when >= before}
+                if kept:
+                    self.values[key] = kept
+                else:
+                    del self.values[key]
             self.chains = [chain for chain in self.chains if chain.when >= before]
             for place, moments in self.snapshots.items():
                 self.snapshots[place] = [each for each in moments if each[0] >= before]
+            for instance, sums in self.sums.items():
+                self.sums[instance] = [each for each in sums[:-1] if each.when >= before] + sums[-1:]
+            anchors = {each.anchor for sums in self.sums.values() for each in sums}
+            for key, anchor in [place for place in self.counted if place[1] not in anchors]:
+                del self.counted[key, anchor]
             self._started = {token: one for token, one in self._started.items() if one.when >= before}
 
     def since(self, when: float) -> list[Chain]:
@@ -169,27 +209,49 @@ class Record:
     def _whole(self, request: Request, instance: str, answer: _Started) -> None:
         params, now = request.params, self._moment.monotonic()
         level = LEVELS[tuple(params.get("Groupings", ()))]
+        if is_sum(params):
+            self._sum(instance, params, answer.rows, now)
+            if len(params["HistoricalMetrics"]) > 1:  # one alone may be what was left to ask of a window
+                return
         is_current = request.operation == "GetCurrentMetricData"
-        windows = [""] if is_current else _windows(params["StartTime"], params["EndTime"])
-        queues = tuple(text.rpartition("/")[2] for text in params["Filters"].get("Queues", ()))
         if is_current:
             for moment in answer.snapshots:
                 self.snapshots[instance, level].append((now, moment))
-            for key in _idle(instance, level, queues, params, answer.rows):
+            for key in _idle(instance, level, params, answer.rows):
                 self.values[key][0.0] = now
-        for window in windows:
+        for window in [""] if is_current else _windows(params["StartTime"], params["EndTime"]):
             served = dict(_values(instance, level, window, answer.rows))
-            held = self.sums if window == "total" else self.values
             for key, value in served.items():
-                held[key][value] = now
-            if window != "total":
-                self.chains.append(Chain(request.operation, instance, level, window, now, frozenset(served)))
+                self.values[key][value] = now
+            self.answered[request.operation, instance, f"{level} {window}".strip()] = now
+            self.chains.append(Chain(request.operation, instance, level, window, now, frozenset(served)))
+
+    def _sum(self, instance: str, params: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], now: float) -> None:
+        start, end = params["StartTime"], params["EndTime"]
+        served = {
+            (f"amazon_connect_queue_{name}_total", instance, labels): value for labels, name, value in _counts(rows)
+        }
+        asked = frozenset(
+            (f"amazon_connect_queue_{metric['Name'].lower()}_total", instance, labels)
+            for metric in params["HistoricalMetrics"]
+            for labels in _asked(params)
+        )
+        self.sums[instance].append(Sums(now, start, end - start == HALF_DAY, asked, served))
+        for key, value in served.items():
+            self.counted[key, start].add(value)
+        self.answered["GetMetricData", instance, "sums"] = now
+
+
+def is_sum(params: Mapping[str, Any]) -> bool:
+    """Whether that question is one of the counters': sums and nothing else, since the period began."""
+    metrics = params.get("HistoricalMetrics", ())
+    return bool(metrics) and params["StartTime"] % HALF_DAY == 0 and all(m["Statistic"] == "SUM" for m in metrics)
 
 
 def _windows(start: float, end: float) -> list[str]:
-    """All that an interval may have been asked for; `total` for a counter."""
+    """All that an interval may have been asked for."""
     found = [f"{length // 60}m" for length in (1800,) if end - start == length]
-    return found + ["today"] * (start % DAY == 0) + ["total"] * (start % HALF_DAY == 0)
+    return found + ["today"] * (start % DAY == 0)
 
 
 def _values(instance: str, level: str, window: str, rows: Sequence[Mapping[str, Any]]) -> Iterator[tuple[Key, float]]:
@@ -201,9 +263,6 @@ def _values(instance: str, level: str, window: str, rows: Sequence[Mapping[str, 
                 continue
             ending, divisor = ENDINGS[metric["Unit"]]
             name = metric["Name"].lower()
-            if window == "total":
-                yield (f"amazon_connect_queue_{name}_total", instance, labels), value
-                continue
             threshold = metric.get("Threshold")
             extra = () if threshold is None else (("threshold_seconds", f"{threshold['ThresholdValue']:g}"),)
             recent = "recent_" if window else ""
@@ -213,6 +272,14 @@ def _values(instance: str, level: str, window: str, rows: Sequence[Mapping[str, 
             if (level, name) == ("queue", "oldest_contact_age"):
                 # The greatest of its queues' stands for the instance.
                 yield ("amazon_connect_instance_oldest_contact_age_seconds", instance, labels), value
+
+
+def _counts(rows: Sequence[Mapping[str, Any]]) -> Iterator[tuple[Labels, str, float]]:
+    for row in rows:
+        labels = _dimensions(row["Dimensions"])
+        for item in row["Collections"]:
+            if (value := item.get("Value")) is not None:
+                yield labels, item["Metric"]["Name"].lower(), value
 
 
 def _dimensions(given: Mapping[str, Any]) -> Labels:
@@ -226,16 +293,20 @@ def _dimensions(given: Mapping[str, Any]) -> Labels:
     return tuple(sorted(found.items()))
 
 
-def _idle(
-    instance: str, level: str, queues: Sequence[str], params: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]
-) -> Iterator[Key]:
+def _asked(params: Mapping[str, Any]) -> Iterator[Labels]:
+    """Each queue and channel of the filters."""
+    filters = params["Filters"]
+    queues = [text.rpartition("/")[2] for text in filters.get("Queues", ())]
+    for channel, queue in product(filters["Channels"], queues):
+        yield ("channel", channel), ("queue", queue)
+
+
+def _idle(instance: str, level: str, params: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> Iterator[Key]:
     """The counts of queues and channels that were asked for and not answered."""
     if level != "queue":
         return
     answered = {_dimensions(row["Dimensions"]) for row in rows}
     counts = [metric["Name"].lower() for metric in params["CurrentMetrics"] if metric["Unit"] == "COUNT"]
-    for queue in queues:
-        for channel in params["Filters"]["Channels"]:
-            labels = (("channel", channel), ("queue", queue))
-            if labels not in answered:
-                yield from ((f"amazon_connect_queue_{name}", instance, labels) for name in counts)
+    for labels in _asked(params):
+        if labels not in answered:
+            yield from ((f"amazon_connect_queue_{name}", instance, labels) for name in counts)

@@ -1,7 +1,8 @@
-"""The exporter's daemon by shared time: `python -m tests.chaos.daemon CONFIG MOMENT HEARTBEAT`, a real process.
+"""The exporter's daemon by shared time: `python -m tests.chaos.daemon CONFIG MOMENT HEARTBEAT LIE`, a real process.
 
 All that differs from `amazon-connect-exporter run`: where time comes from, how a name resolves, that timeouts of
-sockets are real seconds, and that the page is made less often, which would else be most of the work.
+sockets are real seconds, and that the page is made less often, which would else be most of the work. A LIE, one of
+tests.chaos.lies, is told on purpose.
 """
 
 from __future__ import annotations
@@ -25,13 +26,15 @@ from exporter.model import Access
 from exporter.settings import load
 from exporter.watch import Clock
 from exporter.web.server import bind
+from tests.chaos.lies import LIES
 from tests.chaos.moment import RATE, CountedThreads, FastLoop, Moment
 
 ENDPOINT = "connect.chaos"
 """The name of AWS's endpoint, which is on loopback while it resolves."""
 HEARTBEAT = "30"
 """Seconds of shared time after which a page is made at the latest; by default."""
-PAUSE = 10.0
+PAUSE = 12.0
+"""Seconds of shared time between two pages."""
 
 
 class HastySessions(Sessions):
@@ -42,10 +45,12 @@ class HastySessions(Sessions):
         return super()._config(replace(access, connect_timeout=connect, read_timeout=read))
 
 
-def main(config: str, moment_file: str, heartbeat: str = HEARTBEAT) -> int:
+def main(config: str, moment_file: str, heartbeat: str = HEARTBEAT, lie: str = "") -> int:
     moment = Moment(Path(moment_file))
+    if lie:
+        LIES[lie]()
     resolve_with(moment)
-    publisher.HEARTBEAT, publisher.PAUSE = float(heartbeat), PAUSE
+    publisher.HEARTBEAT, publisher.PAUSE, publisher.LONGEST_PAUSE = float(heartbeat), PAUSE, PAUSE
     Server.main_loop = _main_loop  # type: ignore[method-assign]
     read = partial(load, Path(config), os.environ)
     settings = read()
@@ -77,9 +82,9 @@ def resolve_with(moment: Moment) -> None:
 
 
 async def _main_loop(self: Server) -> None:
-    """uvicorn's own, looking three times a real second instead of ten times a shared one."""
+    """uvicorn's own, looking ten times a real second instead of ten times a shared one."""
     while not await self.on_tick(0):  # noqa: ASYNC110 (as the original)
-        await asyncio.sleep(0.3 * RATE)
+        await asyncio.sleep(0.1 * RATE)
 
 
 if __name__ == "__main__":

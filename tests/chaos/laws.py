@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import itertools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from exporter.simulator.world import Instance
 from tests.chaos.centre import Centre, Labels, Record
+from tests.chaos.daemon import PAUSE
 from tests.e2e.daemon import OWN, Series, labels
 
 REASONS = frozenset(
@@ -24,15 +25,19 @@ REASONS = frozenset(
         "internal",
     }
 )
-INTERVALS = {"current": 60.0, "historical": 120.0, "counters": 120.0, "inventory": 150.0, "profile_queues": 150.0}
+INTERVALS = {"current": 60.0, "historical": 60.0, "counters": 60.0, "inventory": 150.0, "profile_queues": 150.0}
 """Seconds."""
 METRICS = ("current", "historical", "counters")
-MAX_AGE = 300.0
+MAX_AGE = 150.0
+GOOD_FOR = {"historical": MAX_AGE / 2, "counters": MAX_AGE / 2}
+"""Seconds for which an answer is not asked for again, and a run succeeds without AWS."""
 THRESHOLDS = ("20",)
-RETRY = 60.0
-"""Seconds after which what failed is tried again at the latest."""
-LATE = 30.0
-"""Seconds by which a page may lag behind: the making of it, and calls that take their time."""
+SLOW = 10.0
+"""Seconds that a busy machine may take, over all that has to be done: a real one."""
+LATE = PAUSE + SLOW
+"""Seconds that a page may be old: in these episodes one is made less often than elsewhere."""
+FAILING = 30.0
+"""Seconds that a run may take to fail: a hang, or retries and searches at the pace of the quota."""
 OF_NO_METRIC = re.compile(
     r"amazon_connect_((instance|queue|routing_profile)_info|queue_service_level_(threshold_seconds|target_ratio))"
 )
@@ -70,13 +75,44 @@ class Scraped:
     def aliases(self) -> set[str]:
         return {dict(pairs)["instance_alias"] for name, pairs in self.series if name == f"{OWN}collector_success"}
 
+    def errors(self, alias: str, collector: str, reasons: frozenset[str] = REASONS) -> float:
+        who = {"instance_alias": alias, "collector": collector}
+        return sum(self.own("collector_errors_total", **who, reason=reason) or 0.0 for reason in reasons)
+
+
+def fresh_after(collector: str) -> float:
+    """Seconds until all is well again: two intervals, and what the page is old.
+
+    Whatever fails is tried again within a minute, but instances are looked for, and what was refused is asked for
+    again, only after an interval of the inventory.
+    """
+    return 2 * INTERVALS[collector] + LATE
+
+
+def told_after(collector: str) -> float:
+    """Seconds until it is told that nothing can succeed: an interval, but for what is not asked for each time."""
+    return GOOD_FOR.get(collector, 0.0) + INTERVALS[collector] + FAILING + LATE
+
+
+AGAIN = 60.0 + FAILING + LATE
+"""Seconds between a page and another that surely counts one failure more."""
+GONE_AFTER = INTERVALS["inventory"] + LATE
+"""Seconds until nothing is told of an instance that is gone."""
+
+
+def ids_of(centre: Centre) -> dict[str, str]:
+    """By what an instance may be called on a page."""
+    return {i.alias: i.id for i in centre.everybody} | {i.id: i.id for i in centre.everybody}
+
 
 def values_were_served(page: Scraped, centre: Centre, record: Record) -> None:
-    """Every value of Amazon Connect's was served for that very series, within max_age."""
-    ids = {i.alias: i.id for i in centre.everybody} | {i.id: i.id for i in centre.everybody}
+    """Every value of Amazon Connect's was served for that very series, within max_age; counters have a law of their own
+    (tests.chaos.counting).
+    """
+    ids = ids_of(centre)
     since = page.begun - MAX_AGE - LATE
     for (name, pairs), value in page.series.items():
-        if name.startswith((OWN, "process_", "python_")) or name.endswith("_created"):
+        if name.startswith((OWN, "process_", "python_")) or name.endswith(("_created", "_total")):
             continue
         given = dict(pairs)
         instance = ids.get(given.pop("instance_alias", ""))
@@ -87,41 +123,35 @@ def values_were_served(page: Scraped, centre: Centre, record: Record) -> None:
             if not any(when >= since and abs(moment - value) < 0.01 for when, moment in moments):
                 raise Broken(f"{name}{given} of {centre.alias(instance)} is {value}, served were {moments[-5:]}")
         elif not OF_NO_METRIC.fullmatch(name):
-            _value_was_served(name, instance, given, value, since, record)
+            _value_was_served(name, instance, tuple(given.items()), value, since, record)
+        for kind in ("queue", "routing_profile"):
+            if f"{kind}_id" in given and given[f"{kind}_id"] not in record.names[instance, kind].get(given[kind], ()):
+                raise Broken(f"{name}: AWS has never listed {given}")
 
 
-def _value_was_served(
-    name: str, instance: str, given: dict[str, str], value: float, since: float, record: Record
-) -> None:
-    if name.endswith("_total"):
-        # A counter stands for its whole period; before the first contact it is 0, and between two periods.
-        held, since = record.sums, float("-inf")
-        if value == 0:
-            return
-    else:
-        held = record.values
+def _value_was_served(name: str, instance: str, given: Labels, value: float, since: float, record: Record) -> None:
     seen: list[tuple[float, float]] = []
-    for chosen in _with_ids(instance, given, record):
-        served = held.get((name, instance, chosen), {})
+    for chosen in with_ids(instance, given, record):
+        served = record.values.get((name, instance, chosen), {})
         if served.get(value, float("-inf")) >= since:
             return
         seen += [(when, number) for number, when in served.items()]
     if name == "amazon_connect_instance_oldest_contact_age_seconds":
-        for (family, owner, _), served in list(held.items()):
+        for (family, owner, _), served in list(record.values.items()):
             if (family, owner) == (name, instance) and served.get(value, float("-inf")) >= since:
                 return
     last = ", ".join(f"{number:g} at {when:.0f}" for when, number in sorted(seen)[-5:])
-    raise Broken(f"{name}{given} of {instance} is {value:g}; served since {since:.0f}: {last or 'nothing'}")
+    raise Broken(f"{name}{dict(given)} of {instance} is {value:g}; served since {since:.0f}: {last or 'nothing'}")
 
 
-def _with_ids(instance: str, given: dict[str, str], record: Record) -> Iterator[Labels]:
-    """The labels with ids for names, in each way in which that can be."""
-    choices = []
-    for label, text in given.items():
-        named = record.names[instance, label] if label in ("queue", "routing_profile") else {}
-        choices.append([(label, identity) for identity in named.get(text, {text})])
-    for chosen in itertools.product(*choices):
-        yield tuple(sorted(chosen))
+def with_ids(instance: str, given: Labels, record: Record) -> Iterator[Labels]:
+    """The labels, as sorted as they are, with the id for the name, of each queue or profile that ever had it."""
+    for place, (label, text) in enumerate(given):
+        if label in ("queue", "routing_profile"):
+            for identity in record.names[instance, label].get(text, (text,)):
+                yield (*given[:place], (label, identity), *given[place + 1 :])
+            return
+    yield given
 
 
 def states_are_whole(page: Scraped) -> None:
@@ -144,43 +174,81 @@ def states_are_whole(page: Scraped) -> None:
                     raise Broken(f"{alias}, {collector}: {count} errors for {reason}")
 
 
+def failures_are_counted(page: Scraped, before: Scraped) -> None:
+    """Whoever has failed since the page before has counted it, and no count of errors has become less."""
+    for alias in page.aliases() & before.aliases():
+        for collector in INTERVALS:
+            who = {"instance_alias": alias, "collector": collector}
+            more = page.errors(alias, collector) - before.errors(alias, collector)
+            failed = page.own("collector_success", **who) == 0 and before.own("collector_success", **who) == 1
+            if more < 0 or (failed and more == 0):
+                raise Broken(f"{alias}, {collector}: {more:+g} errors, and {_told(page, alias, collector)}")
+
+
 def success_is_true(page: Scraped, centre: Centre, record: Record) -> None:
-    """Whoever says that values are fresh has been answered since, and not long ago. With a clock that is right."""
+    """Whoever says that all is fresh has been answered everything since, and not long ago. By a clock that is right."""
     for instance in centre.everybody:
         for collector, interval in INTERVALS.items():
             who = {"instance_alias": instance.alias, "collector": collector}
             if page.own("collector_success", **who) != 1:
                 continue
-            last = page.own("collector_last_success_timestamp_seconds", **who) or 0.0
-            age = page.wall - last
-            longest = 2 * interval + max(60.0, 4 * interval) + LATE
-            if not -1 <= age <= longest:
+            age = page.wall - (page.own("collector_last_success_timestamp_seconds", **who) or 0.0)
+            if not -1 <= age <= interval + max(60.0, 4 * interval) + LATE:
                 raise Broken(f"{instance.alias}, {collector}: success, but {age:.0f} s ago")
-            if collector != "current":
-                continue
-            asked = [
-                chain
-                for chain in record.since(page.ended - age - 5)
-                if (chain.instance, chain.operation) == (instance.id, "GetCurrentMetricData")
+            since = page.ended - age - GOOD_FOR.get(collector, 0.0) - 1
+            lacking = [
+                f"{operation} {about}".strip()
+                for operation, about in _questions(page, instance, collector, record)
+                if record.answered.get((operation, instance.id, about), 0.0) < since
             ]
-            if not asked:
-                raise Broken(f"{instance.alias}: success of {age:.0f} s ago, but AWS has answered nothing since")
+            if lacking and not _refused(page, instance.alias, collector):
+                raise Broken(f"{instance.alias}, {collector}: success of {age:.0f} s ago, unanswered: {lacking}")
+
+
+def _questions(page: Scraped, instance: Instance, collector: str, record: Record) -> Iterator[tuple[str, str]]:
+    """Operations, and what about: all that a collector has to ask. Of routing profiles, if it knew them by then."""
+    listed, last = (
+        page.own("collector_last_success_timestamp_seconds", instance_alias=instance.alias, collector=name) or 0.0
+        for name in ("inventory", collector)
+    )
+    known = instance.profiles if 0 < listed <= last else ()
+    match collector:
+        case "current":
+            levels = ("queue", "instance", *("routing_profile",) * bool(known))
+            yield from (("GetCurrentMetricData", level) for level in levels)
+        case "historical":
+            yield from (("GetMetricData", f"{level} 30m") for level in ("queue", "instance"))
+        case "counters":
+            # Between two periods there is nothing to ask.
+            if not any(sums.whole for sums in record.sums[instance.id][-1:]):
+                yield "GetMetricData", "sums"
+        case "inventory":
+            yield from (("ListQueues", ""), ("ListRoutingProfiles", ""))
+        case "profile_queues":
+            yield from (("ListRoutingProfileQueues", profile.id) for profile in known)
+
+
+def _refused(page: Scraped, alias: str, collector: str) -> bool:
+    """Whether it says that it carries on without something."""
+    who = {("instance_alias", alias), ("collector", collector)}
+    told = (f"{OWN}metric_rejected", f"{OWN}filter_rejected")
+    return any(name in told and who <= set(pairs) for name, pairs in page.series)
 
 
 def is_well(page: Scraped, alias: str, collector: str) -> None:
     """At most two intervals behind."""
     who = {"instance_alias": alias, "collector": collector}
     age = page.wall - (page.own("collector_last_success_timestamp_seconds", **who) or 0.0)
-    if page.own("collector_success", **who) != 1 or age > 2 * INTERVALS[collector] + LATE:
+    if page.own("collector_success", **who) != 1 or not -1 <= age <= 2 * INTERVALS[collector]:
         raise Broken(f"{alias}, {collector}: nothing troubles it, yet {_told(page, alias, collector)}")
 
 
-def says_that_it_fails(page: Scraped, alias: str, reasons: frozenset[str]) -> None:
-    who = {"instance_alias": alias, "collector": "current"}
-    if page.own("collector_success", **who) != 0:
-        raise Broken(f"{alias}: nothing can succeed, yet {_told(page, alias, 'current')}")
-    if not any(page.own("collector_errors_total", **who, reason=reason) for reason in reasons):
-        raise Broken(f"{alias}: none of {sorted(reasons)}, but {_told(page, alias, 'current')}")
+def says_that_it_fails(page: Scraped, before: Scraped, alias: str, collector: str, reasons: frozenset[str]) -> None:
+    """`before`: a page of the same trouble and process, more than one run ago."""
+    if page.own("collector_success", instance_alias=alias, collector=collector) != 0:
+        raise Broken(f"{alias}, {collector}: nothing can succeed, yet {_told(page, alias, collector)}")
+    if page.errors(alias, collector, reasons) <= before.errors(alias, collector, reasons):
+        raise Broken(f"{alias}, {collector}: no more of {sorted(reasons)}, but {_told(page, alias, collector)}")
 
 
 def is_not_told_of(page: Scraped, alias: str) -> None:
@@ -242,21 +310,20 @@ def _labels_of(centre: Centre, instance: str) -> dict[str, str]:
 def _everything_is_there(page: Scraped, centre: Centre, record: Record, since: float) -> None:
     """What was answered last, where that is not so recent that the page may not have it yet."""
     latest = {(chain.operation, chain.instance, chain.level, chain.window): chain for chain in record.since(since)}
-    for chain in latest.values():
-        # A day's sums may have been asked for by the counters alone.
-        if chain.when > page.begun - LATE or chain.window == "today":
-            continue
-        queues = _labels_of(centre, chain.instance)
-        profiles = {p.id: p.name for i in centre.everybody if i.id == chain.instance for p in i.profiles}
-        for name, _, pairs in chain.keys:
-            given = {**dict(pairs), "instance_alias": centre.alias(chain.instance)}
+    # A day's windows are on the page of another configuration.
+    answers = [(chain.when, chain.keys) for chain in latest.values() if chain.window != "today"]
+    sums = [(each.when, each.values) for instance in centre.everybody for each in record.sums[instance.id][-1:]]
+    for when, keys in (*answers, *sums):
+        for name, instance, pairs in keys if when <= page.begun - LATE else ():
+            given = {**dict(pairs), "instance_alias": centre.alias(instance)}
             if given.get("threshold_seconds", "20") not in THRESHOLDS:
                 continue  # it was asked for as the goal of some queues
             if name == "amazon_connect_instance_oldest_contact_age_seconds":
                 del given["queue"], given["channel"]
             if "queue" in given:
-                given["queue"] = queues[given["queue"]]
+                given["queue"] = _labels_of(centre, instance)[given["queue"]]
             if "routing_profile" in given:
+                profiles = {p.id: p.name for i in centre.everybody if i.id == instance for p in i.profiles}
                 given["routing_profile"] = profiles[given["routing_profile"]]
             if (name, labels(**given)) not in page.series:
                 raise Broken(f"AWS has answered {name}{given}, but it is not on the page")

@@ -22,8 +22,10 @@ from tests.tools import Running
 T = TypeVar("T")
 
 RATE = 10.0
-EPOCH = 1_790_000_000.0
-"""Unix seconds at which shared time begins, by a clock that is right."""
+EPOCH = 1_789_991_400.0
+"""Unix seconds at which shared time begins, by a clock that is right: a morning, and 25 minutes before the counters'
+period ends.
+"""
 _BEGIN = 1000.0
 _LOOK_EVERY = 0.002
 """Real seconds between looks at the horizon."""

@@ -7,14 +7,26 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from exporter.simulator.faults import Fault, Faults
+from exporter.simulator.faults import Fault
 from exporter.simulator.server import Simulator
-from tests.chaos.centre import FAR, HOME, Centre, Record
+from tests.chaos.centre import FAR, HALF_DAY, HOME, Centre, Record
+from tests.chaos.laws import INTERVALS, Scraped
 from tests.chaos.moment import RATE, Moment
 
 CALLS = ("GetCurrentMetricData", "GetMetricData", "ListQueues", "ListRoutingProfiles", "ListRoutingProfileQueues")
+OPERATIONS = (None, None, *CALLS)
 METRICS = ("AGENTS_ONLINE", "OLDEST_CONTACT_AGE", "CONTACTS_HANDLED", "SERVICE_LEVEL", "HANDLE_TIME")
 BAD = frozenset({"bad_response", "connection"})
+EVERYTHING = frozenset(INTERVALS)
+SILENCED = {
+    None: EVERYTHING,
+    "GetCurrentMetricData": frozenset({"current"}),
+    "GetMetricData": frozenset({"historical", "counters"}),
+    "ListQueues": frozenset({"inventory"}),
+    "ListRoutingProfiles": frozenset({"inventory"}),
+    "ListRoutingProfileQueues": frozenset({"profile_queues"}),
+}
+"""Collectors that can not succeed without an operation."""
 REASONS = {
     "throttle": frozenset({"throttled"}),
     "error500": frozenset({"server_error"}),
@@ -27,6 +39,8 @@ REASONS = {
     "deny": frozenset({"access_denied"}),
     "expired_token": frozenset({"credentials"}),
 }
+SLOW = {"hang": 8}
+"""How many there are at most: each takes its time of the real world."""
 
 
 class Stage(Protocol):
@@ -61,19 +75,30 @@ class Trouble:
     begin: Callable[[], None]
     finish: Callable[[], None]
     total: frozenset[str] = frozenset()
-    """Instances of which real-time values can not be had at all meanwhile."""
+    """Instances of which nothing can be had meanwhile by the collectors in `silent`."""
+    silent: frozenset[str] = EVERYTHING
     reasons: frozenset[str] = frozenset()
     """One of which must be told of those."""
     gone: frozenset[str] = frozenset()
     """Instances that no list has any more."""
+    begun: float = 0.0
+    """Shared monotonic seconds."""
+    first: Scraped | None = None
+    """The first page after that."""
 
 
-def draw(chance: random.Random, stage: Stage, length: float) -> list[Trouble]:
-    """One to four troubles within so many seconds, no two of a kind but scripted faults."""
+def draw(chance: random.Random, stage: Stage, length: float, outage: bool) -> list[Trouble]:
+    """One to four troubles within so many seconds, no two of a kind but scripted faults. `outage`: one of them leaves
+    some collectors without an answer almost all the time.
+    """
     everybody = frozenset(instance.id for instance in stage.centre.everybody)
     drawn = []
     left = dict(_KINDS)
-    for _ in range(chance.choice((1, 1, 2, 2, 3, 4))):
+    if outage:
+        kind = chance.choice(("scripted",) * 4 + ("refused", "lost"))
+        make = _outage if kind == "scripted" else left.pop(kind)[1]
+        drawn.append(make(chance, stage, (chance.uniform(0, 20), length), everybody))
+    for _ in range(chance.choice((0, 0, 1, 2) if outage else (1, 1, 2, 2, 3, 4))):
         start = chance.uniform(0, length / 2)
         when = (start, min(length, start + chance.uniform(30, 1.5 * length)))
         kind = chance.choices(tuple(left), tuple(weight for weight, _ in left.values()))[0]
@@ -83,16 +108,22 @@ def draw(chance: random.Random, stage: Stage, length: float) -> list[Trouble]:
     return drawn
 
 
+def _outage(chance: random.Random, stage: Stage, when: tuple[float, float], everybody: frozenset[str]) -> Trouble:
+    """One of the simulator's faults that no request escapes."""
+    kind = chance.choice([kind for kind in REASONS if kind not in SLOW])
+    fault = Fault(kind, instance=chance.choice((*sorted(everybody), None)), operation=chance.choice(OPERATIONS))
+    return _silencing(fault, stage, when, everybody)
+
+
 def _scripted(chance: random.Random, stage: Stage, when: tuple[float, float], everybody: frozenset[str]) -> Trouble:
     """One of the simulator's faults, for one instance or for all."""
     kind = chance.choice((*REASONS, "delay", "expired_page", "refuse_metric", "refuse_queue", "refuse_channels"))
     scope = chance.choice((*sorted(everybody), *sorted(everybody), None))
-    operation = chance.choice((None, None, *CALLS))
+    operation = chance.choice(OPERATIONS)
     probability = chance.choice((1.0, 1.0, 0.5, 0.2))
     more: dict[str, object] = {}
-    if kind == "hang":
-        # Each takes its time of the real world.
-        more["times"] = 12
+    if kind in SLOW:
+        more["times"] = SLOW[kind]
     elif kind == "delay":
         more["delay"] = chance.uniform(0.5, 15.0) / RATE
     elif kind == "refuse_metric":
@@ -104,17 +135,17 @@ def _scripted(chance: random.Random, stage: Stage, when: tuple[float, float], ev
     elif kind == "refuse_channels":
         more["channel"] = chance.choice(("EMAIL", "TASK", None))
     fault = Fault(kind, instance=scope, operation=operation, probability=probability, **more)  # type: ignore[arg-type]
-    touched = everybody if scope is None else frozenset({scope})
-    certain = kind in REASONS and probability == 1 and operation in (None, "GetCurrentMetricData") and kind != "hang"
-    told = f"{kind} of {operation or 'everything'} at {_short(scope)}, {probability:.0%}"
-    trouble = _of_fault(told, stage.simulator.faults, fault, when, touched)
-    trouble.total = touched if certain else frozenset()
-    trouble.reasons = REASONS.get(kind, frozenset())
+    return _silencing(fault, stage, when, everybody)
+
+
+def _silencing(fault: Fault, stage: Stage, when: tuple[float, float], everybody: frozenset[str]) -> Trouble:
+    touched = everybody if fault.instance is None else frozenset({fault.instance})
+    told = f"{fault.kind} of {fault.operation or 'everything'} at {_short(fault.instance)}, {fault.probability:.0%}"
+    faults, certain = stage.simulator.faults, fault.probability == 1 and fault.times is None
+    trouble = Trouble(told, *when, touched, lambda: faults.add(fault), lambda: faults.remove(fault))
+    if fault.kind in REASONS and certain:
+        trouble.total, trouble.silent, trouble.reasons = touched, SILENCED[fault.operation], REASONS[fault.kind]
     return trouble
-
-
-def _of_fault(name: str, faults: Faults, fault: Fault, when: tuple[float, float], touched: frozenset[str]) -> Trouble:
-    return Trouble(name, *when, touched, lambda: faults.add(fault), lambda: faults.remove(fault))
 
 
 def _credentials(chance: random.Random, stage: Stage, when: tuple[float, float], everybody: frozenset[str]) -> Trouble:
@@ -130,7 +161,10 @@ def _credentials(chance: random.Random, stage: Stage, when: tuple[float, float],
     def finish() -> None:
         faults.remove(ended, *none_new)
 
-    return Trouble(f"sessions end, AssumeRole: {kind}", *when, far, begin, finish)
+    trouble = Trouble(f"sessions end, AssumeRole: {kind}", *when, far, begin, finish)
+    if ended.probability == 1 and kind != "hang":
+        trouble.total, trouble.reasons = far, REASONS["expired_token"] | REASONS.get(kind or "", frozenset())
+    return trouble
 
 
 def _rights(chance: random.Random, stage: Stage, when: tuple[float, float], everybody: frozenset[str]) -> Trouble:
@@ -150,9 +184,24 @@ def _rights(chance: random.Random, stage: Stage, when: tuple[float, float], ever
         lambda: stage.simulator.allow(policies),
         lambda: stage.simulator.allow(None),
     )
-    if lost in ("everything", "connect:GetCurrentMetricData"):
-        trouble.total, trouble.reasons = mine, frozenset({"access_denied"})
+    if lost != "connect:ListInstances":
+        lacking = None if lost == "everything" else lost.removeprefix("connect:")
+        trouble.total, trouble.silent, trouble.reasons = mine, SILENCED[lacking], frozenset({"access_denied"})
     return trouble
+
+
+def _corrects(chance: random.Random, stage: Stage, when: tuple[float, float], everybody: frozenset[str]) -> Trouble:
+    """AWS takes back a contact everywhere, for long enough to be asked twice. That makes nobody ill."""
+    chosen = frozenset({chance.choice(sorted(everybody))})
+
+    def begin() -> None:
+        stage.centre.corrected = chosen
+
+    def finish() -> None:
+        stage.centre.corrected = frozenset()
+
+    name = f"AWS corrects the sums of {_short(*chosen)}"
+    return Trouble(name, when[0] / 2, when[0] / 2 + 150, frozenset(), begin, finish)
 
 
 def _queues(chance: random.Random, stage: Stage, when: tuple[float, float], everybody: frozenset[str]) -> Trouble:
@@ -189,31 +238,32 @@ def _vanish(chance: random.Random, stage: Stage, when: tuple[float, float], ever
     far = gone & {stage.centre.far}
     name = f"{', '.join(map(_short, sorted(gone)))} vanish"
     # Long enough to be noticed: lists are made every few minutes.
-    return Trouble(name, when[0] / 5, when[1], gone, begin, finish, far, frozenset({"not_found"}), gone - far)
+    trouble = Trouble(name, when[0] / 5, when[1], gone, begin, finish)
+    trouble.total, trouble.reasons, trouble.gone = far, frozenset({"not_found"}), gone - far
+    return trouble
 
 
 def _step(chance: random.Random, stage: Stage, when: tuple[float, float], everybody: frozenset[str]) -> Trouble:
-    seconds = chance.choice((-3600.0, 3600.0, -3600.0, 3600.0, -7.0, 45.0, 43200.0))
+    seconds = chance.choice((-3600.0, 3600.0, -3600.0, 3600.0, -7.0, 45.0, HALF_DAY))
 
     def begin() -> None:
         stage.moment.step = seconds
 
     def finish() -> None:
         stage.moment.step = 0.0
+        if seconds == HALF_DAY:
+            # Its counters would now wait for half a day, and many an episode would see nothing of them.
+            stage.restart(1)
 
     return Trouble(f"the clock is {seconds:+g} s wrong", *when, everybody, begin, finish)
 
 
 def _refused(chance: random.Random, stage: Stage, when: tuple[float, float], everybody: frozenset[str]) -> Trouble:
-    return Trouble(
-        "connections are refused",
-        *when,
-        everybody,
-        lambda: stage.refuse(True),
-        lambda: stage.refuse(False),
-        everybody,
-        BAD,
+    trouble = Trouble(
+        "connections are refused", *when, everybody, lambda: stage.refuse(True), lambda: stage.refuse(False)
     )
+    trouble.total, trouble.reasons = everybody, BAD
+    return trouble
 
 
 def _lost(chance: random.Random, stage: Stage, when: tuple[float, float], everybody: frozenset[str]) -> Trouble:
@@ -226,7 +276,9 @@ def _lost(chance: random.Random, stage: Stage, when: tuple[float, float], everyb
     def finish() -> None:
         stage.moment.lost = False
 
-    return Trouble("DNS fails", *when, everybody, begin, finish, everybody, BAD)
+    trouble = Trouble("DNS fails", *when, everybody, begin, finish)
+    trouble.total, trouble.reasons = everybody, BAD
+    return trouble
 
 
 def _reloads(chance: random.Random, stage: Stage, when: tuple[float, float], everybody: frozenset[str]) -> Trouble:
@@ -240,7 +292,8 @@ def _reloads(chance: random.Random, stage: Stage, when: tuple[float, float], eve
     def finish() -> None:
         stage.reload("same")
 
-    return Trouble(f"reload: {name}", *when, touched, begin, finish)
+    # The other configuration names none, and finds those of one account only.
+    return Trouble(f"reload: {name}", *when, touched, begin, finish, gone=touched)
 
 
 def _restart(chance: random.Random, stage: Stage, when: tuple[float, float], everybody: frozenset[str]) -> Trouble:
@@ -269,6 +322,7 @@ _KINDS: dict[str, tuple[float, _Draw]] = {
     "step": (2, _step),
     "refused": (1, _refused),
     "lost": (1, _lost),
+    "corrects": (3, _corrects),
     "reloads": (4, _reloads),
-    "restart": (1, _restart),
+    "restart": (2, _restart),
 }
