@@ -25,9 +25,8 @@ OWN: tuple[Spec, ...] = (
         name="amazon_connect_exporter_collector_success",
         help=(
             "1 where the last run of this collector for this instance succeeded, 0 where it failed or none has ended "
-            "yet. After a failure the last good values stay until max_age, so a full page does not mean success. "
-            "profile_queues has no values of its own: it finds out what routing profiles serve, for the zeros of idle "
-            "queues."
+            "yet; profile_queues has no values, it finds what routing profiles serve, for the zeros of idle queues. "
+            "After a failure the last good values stay until max_age, so a full page does not mean success."
         ),
         labels=COLLECTOR,
     ),
@@ -44,8 +43,8 @@ OWN: tuple[Spec, ...] = (
         name="amazon_connect_exporter_collector_last_success_timestamp_seconds",
         help=(
             "When this collector last succeeded for this instance, in seconds since 1970; 0 before its first success. "
-            "Alert on time() minus this, as old numbers look like fresh ones. Values of historical and counters can be "
-            "older by half of max_age and an interval: what can not have changed is not asked for at each run."
+            "Alert on time() minus this, as old numbers look like fresh ones; values of historical and counters can be "
+            "older by half of max_age, as not every run asks anew."
         ),
         labels=COLLECTOR,
         unit=Unit.SECONDS,

@@ -385,7 +385,8 @@ def test_the_path_of_the_web_configuration_is_relative_to_the_file_that_names_it
 
 def test_without_a_file_what_is_missing_is_named_as_a_variable() -> None:
     assert faults(None) == (
-        f"{PREFIX}INSTANCES: Field required: an instance here, or regions to search under discovery",
+        f"{PREFIX}INSTANCES: Field required: an instance here, or regions to search under discovery; "
+        "or name a file with --config",
     )
     assert faults(None, variables(INSTANCES__0__ID="abc")) == (f"{PREFIX}INSTANCES__0__REGION: Field required",)
 

@@ -71,7 +71,7 @@ def test_the_page_says_who_it_is_and_since_when() -> None:
     text = read(status(instance())).text
     assert "Amazon Connect exporter version 1.2.3, revision abc1234" in text
     assert "Started 2026-09-21 12:08:20 UTC , 2 h 5 min ago" in text
-    assert "Configuration /etc/exporter/config.yml Its hash 5d41402abc4b2a76 Last reload none yet" in text
+    assert "Configuration /etc/exporter/config.yml Configuration hash 5d41402abc4b2a76 Last reload none yet" in text
 
 
 def test_a_collector_shows_its_state_in_words_the_age_of_its_data_and_its_series() -> None:
