@@ -1,15 +1,12 @@
-"""The composition root: settings become targets, collectors, an engine and a page; signals and reloads end here."""
+"""The composition root: settings become targets, collectors, an engine and a page."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import random
-import signal
-import socket
-import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from copy import copy
 from functools import partial
 from itertools import chain
@@ -17,21 +14,19 @@ from typing import Any
 
 import structlog
 
-from exporter import __version__, allocator, inventory, logs
+from exporter import __version__, inventory
 from exporter.aws.gateway import Gateway
 from exporter.aws.limiter import Limiter
 from exporter.aws.sessions import Identity, Sessions, identity_of
 from exporter.board import Board
-from exporter.collectors import counters, current, historical, metric_data
 from exporter.collectors.wire import is_meant
-from exporter.durations import format_duration, parse_duration
 from exporter.engine import Engine, Found
-from exporter.exposition import Exposition
 from exporter.model import Access, CallFailed, Quota, Sample, Target
+from exporter.plan import advice, plan_of
 from exporter.publisher import Publisher
-from exporter.settings import ConfigError, DiscoverySettings, Settings, config_hash, redacted_yaml
+from exporter.settings import DiscoverySettings, Settings, config_hash, redacted_yaml
 from exporter.status import describe
-from exporter.targets import discovery_access, discovery_quotas, discovery_targets, names, objectives, serves, targets
+from exporter.targets import discovery_access, discovery_quotas, discovery_targets, names, serves, targets
 from exporter.telemetry import (
     Process,
     Telemetry,
@@ -40,105 +35,13 @@ from exporter.telemetry import (
     quota_samples,
     state_samples,
 )
-from exporter.threads import ASIDE
-from exporter.watch import RETRY, Api, Clock, Job, Plan, Shared
-from exporter.web.app import Page, build_app
-from exporter.web.guard import Guard
+from exporter.watch import RETRY, Api, Clock, Shared
 from exporter.web.page import Reload, Status
-from exporter.web.server import serve
-from exporter.windows import TODAY
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
 
 THREADS = 512
 """For calls, started when needed: two an operation and instance, so that many may hang and others still get theirs."""
-LAST = 4.5
-"""Seconds after which a process that was told to stop has ended, whatever its threads are computing."""
-ALIVE = 60.0
-"""Seconds without a new page after which the loops do not turn."""
-
-
-def plan_of(settings: Settings) -> Plan:
-    """What is to be collected, how often."""
-    on = settings.collectors
-    filled = on.current.enabled and on.current.zero_fill == "served" and "queue" in on.current.levels
-    return Plan(
-        jobs=tuple(job for enabled, job in _jobs(settings) if enabled),
-        inventory_interval=settings.inventory.interval,
-        max_age=settings.max_age,
-        max_series=settings.limits.max_series,
-        objectives=objectives(settings),
-        with_agent_statuses=on.current.enabled and "agent_status" in on.current.levels,
-        with_profile_queues=filled or on.counters.enabled,
-    )
-
-
-def advice(settings: Settings) -> Iterator[str]:
-    """What is allowed and will hardly be meant, a line each."""
-    on, max_age = settings.collectors, settings.max_age
-    needs = {"current": on.current.interval}
-    for name, interval in (("historical", on.historical.interval), ("counters", on.counters.interval)):
-        needs[name] = metric_data.oldest(interval, metric_data.good_for(interval, max_age))
-    for name, seconds in needs.items():
-        if getattr(on, name).enabled and seconds >= max_age:
-            told = f"as long as it can take until they are new ({format_duration(seconds)})"
-            yield f"max_age: values of collectors.{name} will come and go: {format_duration(max_age)} is not {told}"
-
-
-def _jobs(settings: Settings) -> Iterator[tuple[bool, Job]]:
-    """Every collector there is, and whether it is on."""
-    on = settings.collectors
-    now = current.Options(on.current.levels, current.metric_names(on.current.metrics), on.current.zero_fill)
-    yield (
-        on.current.enabled,
-        Job(
-            name="current",
-            interval=on.current.interval,
-            collect=partial(current.collect, options=now),
-            requests=lambda target, known, _: current.plan(target, known, now),
-            ask=current.ask,
-            operation=current.OPERATION,
-            resources=current.resources(now),
-        ),
-    )
-    recent = historical.Options(
-        levels=on.historical.levels,
-        windows={w: 0.0 if w == TODAY else parse_duration(w) for w in on.historical.windows},
-        metrics=metric_data.metric_names(on.historical.metrics),
-        thresholds=on.historical.service_level_thresholds,
-        objectives=objectives(settings),
-        interval=on.historical.interval,
-        good_for=metric_data.good_for(on.historical.interval, settings.max_age),
-    )
-    yield (
-        on.historical.enabled,
-        Job(
-            name="historical",
-            interval=on.historical.interval,
-            collect=partial(historical.collect, options=recent),
-            requests=lambda target, known, moment: historical.plan(target, known, recent, moment),
-            ask=metric_data.ask,
-            operation=metric_data.OPERATION,
-            rounds=metric_data.rounds_per_hour(recent.interval, recent.good_for),
-        ),
-    )
-    sums = counters.Options(
-        counters.metric_names(on.historical.metrics),
-        on.counters.settle,
-        metric_data.good_for(on.counters.interval, settings.max_age),
-    )
-    yield (
-        on.counters.enabled,
-        Job(
-            name="counters",
-            interval=on.counters.interval,
-            collect=partial(counters.collect, options=sums),
-            requests=lambda target, known, moment: counters.plan(target, known, sums, counters.latest(sums, moment)),
-            ask=metric_data.ask,
-            operation=metric_data.OPERATION,
-            rounds=metric_data.rounds_per_hour(on.counters.interval, sums.good_for),
-        ),
-    )
 
 
 class App:
@@ -363,132 +266,3 @@ class App:
             return await self.gateway.pages(target.access, operation, params, key=key, **common(operation))
 
         return Api(call, pages)
-
-
-class Daemon:
-    """The exporter as a service: an App, a web server around it, reloads and an end."""
-
-    def __init__(self, app: App, load: Callable[[], Settings], guard: Guard | None = None) -> None:
-        """`guard`: TLS and users; None: plain HTTP, open to everybody."""
-        self.app = app
-        self._load = load
-        self._guard = guard or Guard()
-        self._stopping = asyncio.Event()
-        self._reload = asyncio.Event()
-        self._hung_up = asyncio.Event()
-        self._reloading = asyncio.Lock()
-
-    async def run(self, sock: socket.socket, ready: Callable[[], None] | None = None) -> bool:
-        """Until SIGTERM or SIGINT; scrapes that run then are finished. False where a fault ended it."""
-        allocator.tune()
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self.stop)
-        loop.add_signal_handler(signal.SIGHUP, self._hung_up.set)
-        background = [
-            asyncio.create_task(self._engines(), name="engines"),
-            asyncio.create_task(self.app.publisher.run(), name="publisher"),
-            asyncio.create_task(self._reload_when_hung_up(), name="reload"),
-        ]
-        web = asyncio.create_task(self._web(sock, ready), name="web")
-        stopping = asyncio.create_task(self._stopping.wait())
-        last = threading.Timer(LAST, os._exit, (0,))
-        last.daemon = True
-        try:
-            await asyncio.wait({web, stopping, *background}, return_when=asyncio.FIRST_COMPLETED)
-            asked_to = self._stopping.is_set()
-            self._stopping.set()
-            last.start()
-            # Nobody needs what they would still compute, and running scrapes need the loop.
-            await _ended([*background, stopping])
-            await web
-            return asked_to
-        finally:
-            await _ended([*background, stopping])
-            last.cancel()
-            self.app.gateway.close()
-
-    async def _web(self, sock: socket.socket, ready: Callable[[], None] | None) -> None:
-        await serve(build_app(self, guard=self._guard), sock, self._stopping, ready, self._guard)
-
-    def stop(self) -> None:
-        log.info("stopping")
-        self._stopping.set()
-
-    def page(self) -> Page:
-        made: Exposition = self.app.publisher.page
-        return Page(made.text, made.text_gzip, made.openmetrics, made.openmetrics_gzip, made.filtered)
-
-    def healthy(self) -> bool:
-        return self.app.clock.monotonic() - self.app.publisher.latest < ALIVE
-
-    def ready(self) -> tuple[bool, str]:
-        if self._stopping.is_set():
-            return False, "stopping"
-        lacking = self.app.publisher.lacking
-        return not lacking, lacking or "ready"
-
-    def lifecycle_enabled(self) -> bool:
-        return self.app.settings.web.enable_lifecycle
-
-    def config(self) -> str:
-        return self.app.shown_settings
-
-    def status(self) -> Status:
-        return self.app.status()
-
-    async def reload(self) -> list[str]:
-        """Load, validate, and only then swap. The faults that kept the old configuration, none if the new one runs."""
-        async with self._reloading:
-            now = self.app.clock.time()
-            try:
-                settings = await ASIDE.run(self._load)
-            except ConfigError as error:
-                self.app.last_reload = Reload(False, now, error.faults)
-                for fault in error.faults:
-                    log.error("reload refused, the old configuration keeps running", fault=fault)
-                self.app.shared.changed.set()
-                return list(error.faults)
-            if settings.web.listen_address != self.app.settings.web.listen_address:
-                log.warning("a new web.listen_address takes a restart", address=settings.web.listen_address)
-            if settings.web.config_file != self.app.settings.web.config_file:
-                log.warning("a new web.config_file takes a restart", file=settings.web.config_file)
-            logs.configure(settings.log.level, settings.log.format)
-            self.app.last_reload = Reload(True, now)
-            self.app.adopt(settings)
-            self._reload.set()
-            log.info("configuration reloaded")
-            return []
-
-    async def _reload_when_hung_up(self) -> None:
-        while True:
-            await self._hung_up.wait()
-            self._hung_up.clear()
-            await self.reload()
-
-    async def _engines(self) -> None:
-        """One engine after the other: the old one has ended before the new one begins."""
-        while True:
-            self._reload.clear()
-            self.app.tidy()
-            running = [
-                asyncio.create_task(self.app.engine.run(), name="engine"),
-                asyncio.create_task(self.app.keep_identifying(), name="identities"),
-            ]
-            reload = asyncio.create_task(self._reload.wait())
-            try:
-                await asyncio.wait({running[0], reload}, return_when=asyncio.FIRST_COMPLETED)
-                if running[0].done():
-                    await running[0]
-            finally:
-                await _ended([*running, reload])
-
-
-async def _ended(tasks: Iterable[asyncio.Task[Any]]) -> None:
-    """Cancel, and wait until all have ended."""
-    held = list(tasks)
-    for task in held:
-        task.cancel()
-    for outcome in await asyncio.gather(*held, return_exceptions=True):
-        if isinstance(outcome, Exception):
-            log.error("a task ended with a fault", error=repr(outcome))

@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from exporter import __version__, check, demo, logs, policy, reference
-from exporter.app import App, Daemon, advice, plan_of
+from exporter.app import App
+from exporter.daemon import Daemon
+from exporter.plan import advice, plan_of
 from exporter.settings import ConfigError, Settings, load
 from exporter.targets import discovery_access, targets
 from exporter.web import guard

@@ -18,11 +18,13 @@ BELOW: Mapping[str, frozenset[str]] = {
     part: frozenset(below.split())
     for part, below in {
         "__main__": "cli",
-        "cli": "app check demo policy reference",
+        "cli": "daemon check demo policy reference",
         "demo": "simulator",
         "check": "app policy",
         "policy": "watch",
-        "app": "web engine settings targets aws logs publisher status allocator",
+        "daemon": "app logs allocator",
+        "app": "plan web engine aws publisher status",
+        "plan": "watch settings targets",
         "reference": "settings catalogue",
         # what runs
         "status": "engine web",

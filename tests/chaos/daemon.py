@@ -20,8 +20,9 @@ from botocore.config import Config
 from uvicorn import Server
 
 from exporter import logs, publisher
-from exporter.app import App, Daemon
+from exporter.app import App
 from exporter.aws.sessions import Sessions
+from exporter.daemon import Daemon
 from exporter.model import Access
 from exporter.settings import load
 from exporter.watch import Clock

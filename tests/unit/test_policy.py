@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from exporter.app import plan_of
+from exporter.plan import plan_of
 from exporter.policy import documents
 from exporter.settings import load
 from exporter.targets import discovery_access, targets

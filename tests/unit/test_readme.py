@@ -16,12 +16,12 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from exporter.app import plan_of
 from exporter.aws.limiter import quota_of
 from exporter.catalogue import by_name
 from exporter.check import _calls
 from exporter.cli import _parser, _with_default, main
 from exporter.model import Inventory
+from exporter.plan import plan_of
 from exporter.settings import load
 from exporter.targets import targets
 from exporter.watch import INVENTORY

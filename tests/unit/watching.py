@@ -12,11 +12,11 @@ from typing import Any, Protocol
 
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
-from exporter.app import plan_of
 from exporter.board import Board
 from exporter.catalogue import by_name
 from exporter.collectors import Context
 from exporter.model import Result, Sample, Target
+from exporter.plan import plan_of
 from exporter.publisher import Publisher
 from exporter.settings import load
 from exporter.telemetry import State, Telemetry, state_samples
