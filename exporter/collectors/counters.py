@@ -42,6 +42,8 @@ class Counted:
     since: float
     """Monotonic seconds of the oldest answer in it."""
     asked: tuple[Request, ...] = ()
+    queues: frozenset[str] = frozenset()
+    """Those that AWS has answered for: what is listed may have been deleted since."""
     sums: Sums = field(default_factory=dict)
 
 
@@ -69,7 +71,7 @@ async def collect(context: Context, options: Options) -> Result:
     now, monotonic = context.now(), context.monotonic()
     period = windows.period(before.period if before else None, now, monotonic, options.settle)
     sums = inherited(before, period)
-    planned, since = (before.asked, before.since) if before else ((), monotonic)
+    planned, since, queues = (before.asked, before.since, before.queues) if before else ((), monotonic, frozenset())
     zero = period.showing is Showing.ZERO
     if before is None or not zero:
         planned = tuple(plan(context.target, context.inventory, options, asked_for(period)))
@@ -80,12 +82,13 @@ async def collect(context: Context, options: Options) -> Result:
         oldest = cache.tidy()
         since = monotonic if oldest is None else oldest
         sums = await ASIDE.run(highest, sums, answers)
+        queues = frozenset(queue for answer in answers for queue in answer.request.queues)
     if zero:
         sums = dict.fromkeys(sums, 0.0)
     if before is None or period != before.period:
         # It is on the page from now on, however long AWS took.
         period = windows.shown_since(period, context.monotonic() - monotonic)
-    counted = Counted(period, since, planned, sums)
+    counted = Counted(period, since, planned, queues, sums)
     return Result(
         await ASIDE.run(lambda: mapping.without_doubles(samples(counted, context, options))),
         context.memory.current(),
@@ -127,7 +130,7 @@ def samples(counted: Counted, context: Context, options: Options) -> Iterator[Sa
     """Every sum, and 0 for what a routing profile serves and no contact has come to yet; nothing of what is refused."""
     inventory, period = context.inventory, counted.period
     refused = {refusal.name for refusal in context.memory.current()}
-    queues = set(wire.selected(inventory.queues, context.target.queues)) - refused
+    queues = counted.queues.intersection(wire.selected(inventory.queues, context.target.queues))
     channels = set(context.target.channels) - refused
     idle = {(queue, channel, name): 0.0 for queue, channel in inventory.served or () for name in options.metrics}
     sums: Sums = {**idle, **counted.sums}

@@ -12,7 +12,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from exporter.board import Entry, families
 from exporter.catalogue import COUNTERS, by_name
-from exporter.collectors import counters, metric_data
+from exporter.collectors import Context, counters, metric_data
 from exporter.collectors.counters import Options, metric_names
 from exporter.exposition import assemble, render
 from exporter.model import CallFailed, Reason, Result
@@ -246,6 +246,22 @@ def test_the_counter_of_a_deleted_queue_goes_also_when_the_period_ends() -> None
         history.wait(60)
         run(history)
         assert handled(history) is None
+
+
+def test_a_queue_that_was_deleted_since_it_was_listed_has_no_counter_that_nobody_told() -> None:
+    served = frozenset(("q000", channel) for channel in ("VOICE", "CHAT"))
+    history = History(value=minutes, served=served)
+    run(history)
+
+    async def collect(context: Context) -> Result:
+        # The list that the run begins with is older than the deletion; the one that it makes is not.
+        without(history, "q000")
+        return await counters.collect(context, Options(FEW, SETTLE))
+
+    history.wait(300)
+    found = named(asyncio.run(history.run(collect)))
+    assert {queue for _, queue, _ in found} == {"Queue 001"}
+    assert found[HANDLED, "Queue 001", "VOICE"] == 530
 
 
 def test_a_renamed_queue_goes_on_under_its_new_name() -> None:
