@@ -21,6 +21,7 @@ from exporter.aws.sessions import Identity, Sessions, identity_of
 from exporter.board import Board
 from exporter.collectors.wire import is_meant
 from exporter.engine import Engine, Found
+from exporter.jobs import RETRY, Api, Clock, Shared
 from exporter.model import Access, CallFailed, Quota, Sample, Target
 from exporter.plan import advice, plan_of
 from exporter.publisher import Publisher
@@ -35,7 +36,6 @@ from exporter.telemetry import (
     quota_samples,
     state_samples,
 )
-from exporter.watch import RETRY, Api, Clock, Shared
 from exporter.web.page import Reload, Status
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from exporter import inventory as inventories
 from exporter.app import App
 from exporter.aws.limiter import quota_of
+from exporter.jobs import Plan
 from exporter.model import CallFailed, Inventory, Reason, Target
 from exporter.status import HINTS
 from exporter.targets import discovery_access
-from exporter.watch import Plan, Watch
+from exporter.watch import Watch
 
 ROWS = 100
 """Of a page."""

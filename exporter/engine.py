@@ -10,9 +10,10 @@ from typing import Any
 
 import structlog
 
+from exporter.jobs import PROFILE_QUEUES, RETRY, Api, Plan, Shared
 from exporter.model import CallFailed, Reason, Target
 from exporter.telemetry import Discovery, State
-from exporter.watch import PROFILE_QUEUES, RETRY, Api, Plan, Shared, Watch
+from exporter.watch import Watch
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
 

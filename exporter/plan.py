@@ -7,9 +7,9 @@ from functools import partial
 
 from exporter.collectors import counters, current, historical, metric_data
 from exporter.durations import format_duration, parse_duration
+from exporter.jobs import Job, Plan
 from exporter.settings import Settings
 from exporter.targets import objectives
-from exporter.watch import Job, Plan
 from exporter.windows import TODAY
 
 

@@ -13,8 +13,8 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from exporter.inventory import account_of
+from exporter.jobs import Plan
 from exporter.model import Access, Target
-from exporter.watch import Plan
 
 OWN = "caller"
 """Stands for the account of the credentials that this process starts with, where the configuration does not tell."""

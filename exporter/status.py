@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator, Mapping
 from exporter.board import Board
 from exporter.engine import Engine
 from exporter.inventory import account_of
+from exporter.jobs import Clock
 from exporter.model import Access, Reason, Target
 from exporter.telemetry import State
-from exporter.watch import Clock
 from exporter.web.page import CollectorStatus, InstanceStatus
 
 HINTS: Mapping[Reason, str] = {

@@ -21,7 +21,7 @@ BELOW: Mapping[str, frozenset[str]] = {
         "cli": "daemon check demo policy reference",
         "demo": "simulator",
         "check": "app policy",
-        "policy": "watch",
+        "policy": "jobs",
         "daemon": "app logs allocator",
         "app": "plan web engine aws publisher status",
         "plan": "watch settings targets",
@@ -29,7 +29,8 @@ BELOW: Mapping[str, frozenset[str]] = {
         # what runs
         "status": "engine web",
         "engine": "watch",
-        "watch": "inventory collectors mapping board telemetry",
+        "watch": "jobs mapping",
+        "jobs": "inventory collectors board telemetry",
         "publisher": "board telemetry",
         "board": "exposition",
         "telemetry": "exposition",

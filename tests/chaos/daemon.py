@@ -23,9 +23,9 @@ from exporter import logs, publisher
 from exporter.app import App
 from exporter.aws.sessions import Sessions
 from exporter.daemon import Daemon
+from exporter.jobs import Clock
 from exporter.model import Access
 from exporter.settings import load
-from exporter.watch import Clock
 from exporter.web.server import bind
 from tests.chaos.lies import LIES
 from tests.chaos.moment import RATE, CountedThreads, FastLoop, Moment

@@ -9,9 +9,10 @@ from math import inf
 
 from exporter.collectors import Context, counters
 from exporter.collectors.counters import Counted, Options, Sums
+from exporter.jobs import INVENTORY, PROFILE_QUEUES
 from exporter.model import Answer, Reason, Sample
 from exporter.telemetry import State
-from exporter.watch import INVENTORY, PROFILE_QUEUES, Watch
+from exporter.watch import Watch
 
 METRICS = ("current", "historical", "counters")
 

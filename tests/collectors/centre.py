@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from exporter.jobs import Api
 from exporter.model import Access, CallFailed, Reason, Target
 from exporter.simulator.errors import Refused
 from exporter.simulator.identity import Caller
 from exporter.simulator.operations import HANDLERS, Question
 from exporter.simulator.pages import Listing
-from exporter.watch import Api
 from tests.unit import simulator_stub as stub
 
 METRICS = "GetCurrentMetricData"

@@ -28,13 +28,13 @@ from exporter.board import families as families_of
 from exporter.catalogue import ALL, COUNTERS, CURRENT, HISTORICAL, by_name
 from exporter.catalogue.spec import Spec
 from exporter.exposition import render
+from exporter.jobs import Api, Clock
 from exporter.model import Target
 from exporter.settings import Settings, load
 from exporter.simulator.identity import Caller
 from exporter.simulator.operations import HANDLERS, Question
 from exporter.simulator.pages import Listing
 from exporter.simulator.world import World
-from exporter.watch import Api, Clock
 from tests.dashboards.promql import names
 from tests.tools import REPOSITORY, Prometheus, free_port, need, running, started
 

@@ -22,13 +22,13 @@ from typing import Any, TypeVar
 from exporter.app import App
 from exporter.board import families as families_of
 from exporter.catalogue import COUNTERS
+from exporter.jobs import Clock
 from exporter.settings import load
 from exporter.simulator.faults import Faults
 from exporter.simulator.identity import access_key_id
 from exporter.simulator.quotas import UNLIMITED
 from exporter.simulator.server import Simulator
 from exporter.simulator.view import Metric
-from exporter.watch import Clock
 from tests.clockwork import Clockwork
 from tests.e2e.daemon import labels, sample, settings, written
 from tests.unit import simulator_stub as stub

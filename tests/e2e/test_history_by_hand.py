@@ -14,10 +14,10 @@ from zoneinfo import ZoneInfo
 
 from exporter.app import App
 from exporter.catalogue import HISTORICAL
+from exporter.jobs import Clock
 from exporter.simulator.quotas import UNLIMITED
 from exporter.simulator.server import Simulator
 from exporter.simulator.world import CHANNELS, Contact, Instance, World
-from exporter.watch import Clock
 from tests.clockwork import Clockwork
 from tests.e2e.daemon import Series, differences, labels, parse, settings, written
 from tests.e2e.fast_days import NAMES, credentials, running

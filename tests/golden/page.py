@@ -12,11 +12,11 @@ from unittest import mock
 
 from exporter import demo
 from exporter.app import App
+from exporter.jobs import Clock
 from exporter.settings import Settings, load
 from exporter.simulator.quotas import UNLIMITED
 from exporter.simulator.server import Simulator
 from exporter.simulator.world import World
-from exporter.watch import Clock
 
 FILE = Path(__file__).with_name("page.txt")
 SEED = 5

@@ -24,6 +24,7 @@ from exporter.board import families as families_of
 from exporter.catalogue import ALL, COUNTERS, CURRENT, HISTORICAL, by_name
 from exporter.catalogue.spec import Spec
 from exporter.exposition import render
+from exporter.jobs import Api, Clock
 from exporter.model import Target
 from exporter.settings import Settings, load
 from exporter.simulator.faults import Faults
@@ -33,7 +34,6 @@ from exporter.simulator.pages import Listing
 from exporter.simulator.quotas import UNLIMITED
 from exporter.simulator.server import Simulator
 from exporter.simulator.world import World
-from exporter.watch import Api, Clock
 from tests.clockwork import Clockwork
 from tests.e2e.fast_days import AtOnce
 from tests.rules.files import metrics, recordings, rules

@@ -8,8 +8,8 @@ import pytest
 import structlog
 
 from exporter.engine import PATIENCE, Engine, Found
+from exporter.jobs import RETRY, Api, Plan
 from exporter.model import Reason, Target
-from exporter.watch import RETRY, Api, Plan
 from tests.clockwork import Clockwork, run
 from tests.collectors.centre import DENIED, LATE, METRICS, Centre, instance, target
 from tests.unit.watching import INTERVAL, ONLINE, SUCCESS, Page, Site, of, plan, running

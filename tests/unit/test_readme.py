@@ -20,11 +20,11 @@ from exporter.aws.limiter import quota_of
 from exporter.catalogue import by_name
 from exporter.check import _calls
 from exporter.cli import _parser, _with_default, main
+from exporter.jobs import INVENTORY
 from exporter.model import Inventory
 from exporter.plan import plan_of
 from exporter.settings import load
 from exporter.targets import targets
-from exporter.watch import INVENTORY
 from exporter.web import config as web_config
 from tests.tools import REPOSITORY, need
 

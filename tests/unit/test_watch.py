@@ -15,8 +15,9 @@ from exporter import mapping, watch
 from exporter.board import Board
 from exporter.collectors import Context, counters, historical, wire
 from exporter.collectors.refusals import Memory
+from exporter.jobs import RETRY, Clock, Shared
 from exporter.model import CallFailed, Reason, Refusal, Result
-from exporter.watch import LONGEST, RETRY, Clock, Shared, Watch
+from exporter.watch import LONGEST, Watch
 from tests.clockwork import EPOCH, Clockwork, run
 from tests.collectors.centre import DENIED, INVALID, LATE, METRICS, THROTTLED, Centre, instance, target
 from tests.unit import simulator_stub as stub

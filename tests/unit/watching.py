@@ -15,12 +15,13 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from exporter.board import Board
 from exporter.catalogue import by_name
 from exporter.collectors import Context
+from exporter.jobs import Clock, Job, Plan, Shared
 from exporter.model import Result, Sample, Target
 from exporter.plan import plan_of
 from exporter.publisher import Publisher
 from exporter.settings import load
 from exporter.telemetry import State, Telemetry, state_samples
-from exporter.watch import Clock, Job, Plan, Shared, Watch
+from exporter.watch import Watch
 from tests.clockwork import Clockwork
 from tests.collectors.centre import Centre, target
 
