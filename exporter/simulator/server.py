@@ -244,7 +244,7 @@ class _Handler(BaseHTTPRequestHandler):
     do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = do_PATCH = do_OPTIONS = _serve  # noqa: N815 — the base class looks for these names
 
     def _end(self, reply: Reply) -> None:
-        self.close_connection = reply.ending != "whole"
+        self.close_connection = reply.ending not in ("whole", "drip")
         match reply.ending:
             case "whole":
                 self._send(reply)
@@ -263,6 +263,7 @@ class _Handler(BaseHTTPRequestHandler):
         for place in range(len(reply.body)):
             self._wait(reply.pace)
             if self.server.stopping.is_set() or self._hung_up():
+                self.close_connection = True
                 return
             self.wfile.write(reply.body[place : place + 1])
 
