@@ -67,6 +67,12 @@ class Crowd:
         while self._members:
             self._members.popitem()[1]()
 
+    def cut_handshakes(self) -> None:
+        """Those that have not got as far as a request: nothing is owed to them."""
+        waiting = [one for one in self._members if isinstance(one, Protocol) and one.transport is None]  # type: ignore[redundant-expr]
+        for member in waiting:
+            self._members.pop(member)()
+
 
 class Protocol(H11Protocol):
     """uvicorn's own, and bounds that it lacks: on clients that do not send, and on clients that do not read.

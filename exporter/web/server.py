@@ -151,6 +151,11 @@ class _Server(Server):
         if self._ready is not None:
             self._ready()
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        # From Python 3.12 on a server waits for those too, and a client may never finish one.
+        self._crowd.cut_handshakes()
+        await super().shutdown(sockets)
+
     async def cut(self, sock: socket.socket) -> None:
         """End what outlived the grace, or all where `serve` was cancelled. Nothing is left to end otherwise."""
         for listener in getattr(self, "servers", ()):
