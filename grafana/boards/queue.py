@@ -47,8 +47,8 @@ def _of_a_queue() -> list[Json]:
             "Waiting, and the longest wait",
             "Does the queue grow, and for how long has its first customer been waiting? No line where AWS reports "
             "none.",
-            Query(f"max by (channel) ({q.WAITING})", "{{channel}} waiting"),
-            Query(f"max by (channel) ({q.OLDEST})", "{{channel}} longest", unit="s", style={**RIGHT, **DASHED}),
+            Query(_each(q.WAITING), "{{instance_alias}} {{channel}} waiting"),
+            Query(_each(q.OLDEST), "{{instance_alias}} {{channel}} longest", unit="s", style={**RIGHT, **DASHED}),
             unit="short",
             width=8,
         ),
@@ -57,9 +57,9 @@ def _of_a_queue() -> list[Json]:
             "Agents",
             "Is anybody working this queue, free or busy? An agent counts in every queue and channel they serve, so "
             "the lines must not be added up. None available is normal while everybody is busy; none staffed is not.",
-            Query(f"max by (channel) ({q.queue('agents_staffed:max')})", "{{channel}} staffed"),
-            Query(f"max by (channel) ({q.queue('agents_available:max')})", "{{channel}} available", style=DASHED),
-            Query(f"max by (channel) ({q.queue('agents_on_contact:max')})", "{{channel}} on a contact"),
+            Query(_each(q.queue("agents_staffed:max")), "{{instance_alias}} {{channel}} staffed"),
+            Query(_each(q.queue("agents_available:max")), "{{instance_alias}} {{channel}} available", style=DASHED),
+            Query(_each(q.queue("agents_on_contact:max")), "{{instance_alias}} {{channel}} on a contact"),
             unit="short",
             width=8,
         ),
@@ -68,12 +68,12 @@ def _of_a_queue() -> list[Json]:
             "How many are answered within each threshold that AWS is asked for? The dashed line is the queue's target, "
             "which holds at its own threshold. Half hours of 10 contacts or more.",
             Query(
-                f"max by (channel, threshold_seconds) ({_LEVELS})",
-                "{{channel}} within {{threshold_seconds}} s",
+                f"max by (instance_alias, channel, threshold_seconds) ({_LEVELS})",
+                "{{instance_alias}} {{channel}} within {{threshold_seconds}} s",
             ),
             Query(
-                f"max by (channel) ({q.queue('service_level_target_ratio:max')} and {q.WAITING})",
-                "{{channel}} target",
+                _each(f"{q.queue('service_level_target_ratio:max')} and {q.WAITING}"),
+                "{{instance_alias}} {{channel}} target",
                 style=DASHED,
             ),
             unit="percentunit",
@@ -84,9 +84,9 @@ def _of_a_queue() -> list[Json]:
             "Answer, handle and after-contact time, 30 minutes",
             "What takes the time: waiting for an agent, the conversation, or the work after it? Means of the contacts "
             "that ended in the last 30 minutes.",
-            Query(_mean("queue_answer_time_seconds"), "{{channel}} answer"),
-            Query(_mean("handle_time_seconds"), "{{channel}} handle"),
-            Query(_mean("after_contact_work_time_seconds"), "{{channel}} after contact"),
+            Query(_mean("queue_answer_time_seconds"), "{{instance_alias}} {{channel}} answer"),
+            Query(_mean("handle_time_seconds"), "{{instance_alias}} {{channel}} handle"),
+            Query(_mean("after_contact_work_time_seconds"), "{{instance_alias}} {{channel}} after contact"),
             unit="s",
             width=8,
         ),
@@ -107,8 +107,8 @@ def _of_a_queue() -> list[Json]:
             "Do they give up before or after the moment by which they should have been answered? Mean wait of those "
             "who abandoned; dashed, the queue's threshold. Below it, an announcement drives them away rather than the "
             "wait.",
-            Query(_mean("abandon_time_seconds"), "{{channel}} gave up after"),
-            Query(f"max by (channel) ({q.THRESHOLD} and {_GIVEN_UP})", "{{channel}} threshold", style=DASHED),
+            Query(_mean("abandon_time_seconds"), "{{instance_alias}} {{channel}} gave up after"),
+            Query(_each(f"{q.THRESHOLD} and {_GIVEN_UP}"), "{{instance_alias}} {{channel}} threshold", style=DASHED),
             unit="s",
             width=8,
         ),
@@ -117,8 +117,8 @@ def _of_a_queue() -> list[Json]:
             "Is there room for one more contact, and do agents have a pause? Slots that hold a contact, of all slots: "
             "above 95 % with contacts waiting there is none. Dashed, the part of 30 minutes that agents were on "
             "contacts: for voice 75 to 85 % is healthy, and above 90 % for long, handle times and absences rise.",
-            Query(f"max by (channel) ({q.queue('slots_used_per_slots:ratio')})", "{{channel}} slots"),
-            Query(_mean("occupancy_ratio"), "{{channel}} occupancy", style=DASHED),
+            Query(_each(q.queue("slots_used_per_slots:ratio")), "{{instance_alias}} {{channel}} slots"),
+            Query(_mean("occupancy_ratio"), "{{instance_alias}} {{channel}} occupancy", style=DASHED),
             unit="percentunit",
             steps=((None, GREEN), (0.85, AMBER), (0.95, RED)),
             high=1,
@@ -128,8 +128,8 @@ def _of_a_queue() -> list[Json]:
             "Abandoned, and offers let pass",
             "Do customers give up, and do agents take what they are offered? Shares of the half hour before each "
             "point, 15 minutes late; the alerts begin at 8 % and 10 % of 20 contacts, the lines at 10 contacts.",
-            Query(f"max by (channel) ({q.ABANDONED_30M})", "{{channel}} abandoned"),
-            Query(f"max by (channel) ({q.LET_PASS_30M})", "{{channel}} let pass", style=DASHED),
+            Query(_each(q.ABANDONED_30M), "{{instance_alias}} {{channel}} abandoned"),
+            Query(_each(q.LET_PASS_30M), "{{instance_alias}} {{channel}} let pass", style=DASHED),
             unit="percentunit",
             steps=((None, GREEN), (0.08, AMBER), (0.2, RED)),
             high=1,
@@ -159,7 +159,7 @@ def _of_a_queue() -> list[Json]:
             "Error budget burned, 30 minutes",
             "How fast is the service level's error budget spent? 1 spends exactly what the target allows, 3 with 20 "
             "contacts or more pages.",
-            Query(f"max by (channel) ({q.BURN_30M})", "{{channel}}"),
+            Query(_each(q.BURN_30M), "{{instance_alias}} {{channel}}"),
             unit="short",
             steps=((None, GREEN), (1, AMBER), (3, RED)),
             show_steps=True,
@@ -177,5 +177,10 @@ _GIVEN_UP = (
 """Queues and channels that somebody left in the dashboard's range: nobody waits for the others' thresholds here."""
 
 
+def _each(expr: str) -> str:
+    """One line for each queue and channel: instances may have queues of one name."""
+    return f"max by (instance_alias, channel) ({expr})"
+
+
 def _mean(name: str) -> str:
-    return f'max by (channel) (amazon_connect_queue_recent_{name}{{{q.QUEUE}, window="30m"}})'
+    return _each(f'amazon_connect_queue_recent_{name}{{{q.QUEUE}, window="30m"}}')

@@ -864,3 +864,26 @@ def test_the_pods_of_the_demo_serve_metrics_and_pass_their_own_test(tmp_path: Pa
     done = subprocess.run([*script, f"{url}/-/ready", "0"], capture_output=True, text=True, timeout=30, check=False)
     assert done.returncode == 1
     assert done.stderr.startswith(f"{url}/-/ready: ")
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "replicas",
+        "revisionHistoryLimit",
+        "terminationGracePeriodSeconds",
+        "containerPort",
+        "service.port",
+        "test.timeout",
+    ],
+)
+def test_a_number_that_is_null_is_refused_and_not_taken_for_zero(key: str) -> None:
+    block, _, inner = key.partition(".")
+    said = refused(f"{MINIMAL}{block}: {{{inner}: null}}" if inner else f"{MINIMAL}{block}: null")
+    assert f"{key}: a number is needed, null is none" in said
+
+
+def test_a_headless_service_is_forwarded_to_the_port_of_the_pod() -> None:
+    port = "service: {port: 80}"
+    assert "10042:80\n" in notes(f"{MINIMAL}{port}")
+    assert "10042:10042\n" in notes(f"{MINIMAL}{port}\nsharding: {{enabled: true}}")

@@ -127,6 +127,10 @@ spec:
 {{- if and .Values.existingConfigMap (or .Values.config .Values.demo.enabled) }}
 {{- fail "existingConfigMap excludes config and demo.enabled: one would be ignored" }}
 {{- end }}
+{{- /* null takes a default away, and what is left would be 0: no pod, no port, no time to end. */}}
+{{- range $key, $number := dict "replicas" .Values.replicas "revisionHistoryLimit" .Values.revisionHistoryLimit "terminationGracePeriodSeconds" .Values.terminationGracePeriodSeconds "containerPort" .Values.containerPort "service.port" .Values.service.port "test.timeout" .Values.test.timeout }}
+{{- if kindIs "invalid" $number }}{{ fail (printf "%s: a number is needed, null is none" $key) }}{{ end }}
+{{- end }}
 {{- if and .Values.serviceMonitor.enabled .Values.podMonitor.enabled }}
 {{- fail "serviceMonitor.enabled and podMonitor.enabled: every series would be there twice" }}
 {{- end }}
