@@ -18,6 +18,8 @@ class Entry:
 
     chunks: Mapping[str, Chunk]
     expires: float
+    lasting: bool = False
+    """What other results go by, such as names: shown as long as any of its target's is."""
 
     @property
     def series(self) -> int:
@@ -28,34 +30,45 @@ class Entry:
 class Board:
     """Results are replaced whole, never changed; one that has grown too old is not shown."""
 
-    entries: dict[Key, Entry] = field(default_factory=dict)
+    entries: dict[tuple[str, str], dict[str, Entry]] = field(default_factory=dict)
+    """By target and collector."""
 
     def put(self, key: Key, entry: Entry) -> None:
-        self.entries[key] = entry
+        self.entries.setdefault(key[0], {})[key[1]] = entry
 
     def retain(self, keys: Collection[Key]) -> None:
         """Drop the results of all others: targets that are gone, collectors that were switched off."""
-        self.entries = {key: entry for key, entry in self.entries.items() if key in keys}
+        kept: dict[tuple[str, str], dict[str, Entry]] = {}
+        for target, results in self.entries.items():
+            if left := {name: entry for name, entry in results.items() if (target, name) in keys}:
+                kept[target] = left
+        self.entries = kept
 
     def drop(self, target: tuple[str, str]) -> None:
         """All results of one target."""
-        self.entries = {key: entry for key, entry in self.entries.items() if key[0] != target}
+        self.entries.pop(target, None)
 
     def series(self, key: Key, monotonic: float) -> int:
         """Series shown of one (target, collector)."""
-        entry = self.entries.get(key)
-        return entry.series if entry is not None and entry.expires > monotonic else 0
+        entry = self._shown(key[0], monotonic).get(key[1])
+        return entry.series if entry is not None else 0
 
     def series_beside(self, key: Key, monotonic: float) -> int:
         """Series shown of the other collectors of `key`'s target."""
-        return sum(self.series(other, monotonic) for other in self.entries if other[0] == key[0] and other != key)
+        return sum(entry.series for name, entry in self._shown(key[0], monotonic).items() if name != key[1])
 
     def fresh(self, monotonic: float) -> list[Entry]:
-        return [entry for entry in self.entries.values() if entry.expires > monotonic]
+        return [entry for target in self.entries for entry in self._shown(target, monotonic).values()]
 
     def next_expiry(self, monotonic: float) -> float | None:
         """Monotonic seconds at which the next result grows too old."""
-        return min((entry.expires for entry in self.entries.values() if entry.expires > monotonic), default=None)
+        every = (entry.expires for results in self.entries.values() for entry in results.values())
+        return min((expires for expires in every if expires > monotonic), default=None)
+
+    def _shown(self, target: tuple[str, str], monotonic: float) -> dict[str, Entry]:
+        results = self.entries.get(target, {})
+        young = {name: entry for name, entry in results.items() if entry.expires > monotonic}
+        return {name: entry for name, entry in results.items() if name in young or (young and entry.lasting)}
 
 
 def families(entries: Iterable[Entry], specs: Iterable[Spec]) -> Iterable[Family]:

@@ -82,6 +82,8 @@ class Known:
     """What each collector wants to be given the next time."""
     again: dict[str, float] = field(default_factory=dict)
     """Seconds after which each collector wants to run again at the latest."""
+    listed: float = float("-inf")
+    """Monotonic seconds at which the list of queues that is known was asked for."""
     nameless: int = 0
     """Times in a row that the instance could not be described."""
 

@@ -232,9 +232,9 @@ class CurrentSettings(Block):
     `[all, AGENTS_ON_CALL]` has both."""
 
     zero_fill: kinds.ZeroFill = "served"
-    """Where AWS says nothing of a queue, because it is idle, its counts are published as 0: `served`, for every
-    queue and channel that some routing profile serves; `all`, for every queue and channel; `off`, never. Seconds
-    are never filled."""
+    """Where AWS says nothing of a queue, because it is idle, its counts of now, by channel, are published as 0:
+    `served`, for every queue and channel that some routing profile serves; `all`, for every queue and channel; `off`,
+    never. Seconds are never filled, nor is any recent window."""
 
 
 class HistoricalSettings(Block):
@@ -251,7 +251,8 @@ class HistoricalSettings(Block):
 
     windows: Annotated[tuple[kinds.Window, ...], kinds.NotEmpty, kinds.DistinctWindows] = ("30m", "today")
     """Time spans up to now: multiples of 5m shorter than 1d, or `today`, since midnight in the instance's time
-    zone. Each costs its own calls; the label `window` has it as written here."""
+    zone. Each costs its own calls; the label `window` has it as written here. AWS reaches back a day: of `23h55m`, and
+    of `today` in its last minutes, the latest answer stays; a process that starts then has none until a little later."""
 
     metrics: Annotated[tuple[kinds.HistoricalMetric, ...], kinds.AllOrList, kinds.NotEmpty, kinds.Distinct] = ("all",)
     """`all`, or a list of the API's names. `all` leaves out CONTACTS_CONSULTED, which AWS no longer counts."""
@@ -339,7 +340,8 @@ class Settings(Block):
 
     max_age: Annotated[kinds.Duration, kinds.spanning("100ms", "7d")] = 300.0
     """Age, a duration from 100ms to 7d, at which the values of a collector that can not be refreshed disappear from
-    /metrics. It has to be longer than a collector's interval, or its values come and go; `check` says so."""
+    /metrics. It has to be longer than a collector's interval, or its values come and go; `check` says so. Names are
+    listed less often: they are shown as long as any value of their instance is."""
 
     limits: LimitsSettings = LimitsSettings()
     """Protection of Prometheus."""

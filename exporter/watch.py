@@ -159,13 +159,11 @@ class Watch:
     async def _refresh_inventory(self) -> None:
         try:
             failures = await self._list(always=True)
-            lifetime = max(self.plan.max_age, 3 * self.plan.inventory_interval)
             published = False
             while not published:
                 inventory, alias = self._usable(), self._name()
-                expires = self.shared.clock.monotonic() + lifetime
                 samples = await ASIDE.run(self._information, inventory, alias)
-                published = await self._publish(INVENTORY, alias, samples, expires)
+                published = await self._publish(INVENTORY, alias, samples, self._known.listed + self.plan.max_age)
             if failures:
                 raise failures[0]
         finally:
@@ -185,6 +183,8 @@ class Watch:
             known.inventory = found
             described = not any(failure.operation == "DescribeInstance" for failure in failures)
             known.nameless = 0 if described else known.nameless + 1
+            if not any(failure.operation == "ListQueues" for failure in failures):
+                known.listed = now
             self._unlisted = next(iter(failures), None)
             self._listed = self.shared.clock.monotonic()
             self._rename()
@@ -270,7 +270,7 @@ class Watch:
     async def _publish(self, name: str, alias: str, samples: tuple[Sample, ...], expires: float) -> bool:
         """False where the target was named anew meanwhile: another one may own the old name by now."""
         key = (self.target.key, name)
-        entry = Entry(await ASIDE.run(render, samples, by_name), expires)
+        entry = Entry(await ASIDE.run(render, samples, by_name), expires, lasting=name == INVENTORY)
         most = self.plan.max_series
         room = max(0, most - self.shared.board.series_beside(key, self.shared.clock.monotonic()))
         if entry.series > room:

@@ -55,9 +55,12 @@ def test_results_go_with_their_target_or_their_collector() -> None:
         for name in ("current", "historical"):
             board.put((target, name), entry(1, 100.0))
     board.retain({(ONE, "current"), (OTHER, "current"), (OTHER, "historical")})
-    assert set(board.entries) == {(ONE, "current"), (OTHER, "current"), (OTHER, "historical")}
+    assert {target: set(results) for target, results in board.entries.items()} == {
+        ONE: {"current"},
+        OTHER: {"current", "historical"},
+    }
     board.drop(OTHER)
-    assert set(board.entries) == {(ONE, "current")}
+    assert set(board.entries) == {ONE}
 
 
 def test_a_family_holds_the_samples_of_all_results_and_stands_in_the_order_of_the_catalogue() -> None:
@@ -68,3 +71,16 @@ def test_a_family_holds_the_samples_of_all_results_and_stands_in_the_order_of_th
     specs = [Spec(name, "Help.", ()) for name in ("a", "b", "unseen")]
     made = list(families(iter(entries), specs))
     assert [each.text.decode().splitlines()[2:] for each in made] == [["a 1"], ["b 1", "b 2"]]
+
+
+def test_names_are_shown_as_long_as_anything_goes_by_them() -> None:
+    board = Board()
+    board.put((ONE, "inventory"), Entry({"names": Chunk(b"", b"", 2)}, 50.0, lasting=True))
+    board.put((OTHER, "current"), entry(8, 200.0))
+    assert board.series((ONE, "inventory"), 49.9) == 2
+    assert board.series((ONE, "inventory"), 50.0) == 0
+    board.put((ONE, "current"), entry(1, 100.0))
+    assert board.series((ONE, "inventory"), 99.9) == 2
+    assert board.series_beside((ONE, "current"), 99.9) == 2
+    assert sorted(e.series for e in board.fresh(99.9)) == [1, 2, 8]
+    assert [e.series for e in board.fresh(100.0)] == [8]

@@ -85,10 +85,30 @@ def test_results_that_are_too_old_disappear_and_come_back() -> None:
             page = await site.page()
             assert of(page, ONLINE) == {}
             assert of(page, "exporter_collector_series")["acme", "current"] == 0
-            assert len(of(page, "queue_info")) == 3
+            assert of(page, "queue_info") == {}
             centre.failing.clear()
             await asyncio.sleep(INTERVAL)
-            assert len(of(await site.page(), ONLINE)) == 12
+            page = await site.page()
+            assert len(of(page, ONLINE)) == 12
+            assert len(of(page, "queue_info")) == 3
+
+    run(scenario)
+
+
+def test_names_that_can_not_be_listed_again_stay_as_long_as_there_are_values_of_them() -> None:
+    async def scenario(loop: Clockwork) -> None:
+        site, centre = Site(loop), Centre()
+        async with running(site.watch(centre, plan(max_age=60.0, inventory_interval=20.0))):
+            await asyncio.sleep(INTERVAL)
+            centre.failing["ListQueues"] = CallFailed("ListQueues", Reason.TIMEOUT)
+            await asyncio.sleep(300)
+            page = await site.page()
+            assert of(page, SUCCESS)["acme", "inventory"] == 0
+            assert (len(of(page, ONLINE)), len(of(page, "queue_info"))) == (12, 3)
+            centre.failing[METRICS] = LATE
+            await asyncio.sleep(61)
+            page = await site.page()
+            assert not {key[0] for key in page if key[0].startswith(("queue_", "instance_", "routing_profile_"))}
 
     run(scenario)
 
