@@ -252,7 +252,7 @@ class HistoricalSettings(Block):
     windows: Annotated[tuple[kinds.Window, ...], kinds.NotEmpty, kinds.DistinctWindows] = ("30m", "today")
     """Time spans up to now: multiples of 5m shorter than 1d, or `today`, since midnight in the instance's time
     zone. Each costs its own calls; the label `window` has it as written here. AWS reaches back a day: of `23h55m`, and
-    of `today` in its last minutes, the latest answer stays; a process that starts then has none until a little later."""
+    of `today` in its last minutes, the latest answer stays; a process that starts then has none for some minutes."""
 
     metrics: Annotated[tuple[kinds.HistoricalMetric, ...], kinds.AllOrList, kinds.NotEmpty, kinds.Distinct] = ("all",)
     """`all`, or a list of the API's names. `all` leaves out CONTACTS_CONSULTED, which AWS no longer counts."""
