@@ -54,8 +54,9 @@ class Board:
         return entry.series if entry is not None else 0
 
     def series_beside(self, key: Key, monotonic: float) -> int:
-        """Series shown of the other collectors of `key`'s target."""
-        return sum(entry.series for name, entry in self._shown(key[0], monotonic).items() if name != key[1])
+        """Series of the other collectors of `key`'s target that are shown once there is a result under `key`."""
+        others = (entry for name, entry in self.entries.get(key[0], {}).items() if name != key[1])
+        return sum(entry.series for entry in others if entry.lasting or entry.expires > monotonic)
 
     def fresh(self, monotonic: float) -> list[Entry]:
         return [entry for target in self.entries for entry in self._shown(target, monotonic).values()]

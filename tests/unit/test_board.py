@@ -79,6 +79,8 @@ def test_names_are_shown_as_long_as_anything_goes_by_them() -> None:
     board.put((OTHER, "current"), entry(8, 200.0))
     assert board.series((ONE, "inventory"), 49.9) == 2
     assert board.series((ONE, "inventory"), 50.0) == 0
+    # There must be room for what a new value would bring back.
+    assert board.series_beside((ONE, "current"), 50.0) == 2
     board.put((ONE, "current"), entry(1, 100.0))
     assert board.series((ONE, "inventory"), 99.9) == 2
     assert board.series_beside((ONE, "current"), 99.9) == 2
