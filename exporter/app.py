@@ -7,7 +7,6 @@ import os
 import random
 import time
 from collections.abc import Iterator, Mapping
-from copy import copy
 from functools import partial
 from itertools import chain
 from typing import Any
@@ -94,8 +93,8 @@ class App:
             config_hash=float(self._hash),
             targets=len(engine.watches),
         )
-        states = [(copy(s), board.series((s.target.key, s.collector), now)) for s in engine.states()]
-        discovery = {place: copy(found) for place, found in engine.discovery.items()}
+        states = [(s.copy(), board.series((s.target.key, s.collector), now)) for s in engine.states()]
+        discovery = {place: found.copy() for place, found in engine.discovery.items()}
         tokens = [(key, bucket.tokens) for key, bucket in self.limiter.snapshot().items()]
         return chain(
             process_samples(process), state_samples(states), discovery_samples(discovery), quota_samples(tokens)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import structlog
@@ -70,7 +70,7 @@ class Engine:
     def inherit(self, before: Engine) -> None:
         """Watch what the engine before had found, until the places have been looked at anew."""
         for place in self.discovery.keys() & before.discovery.keys():
-            self.discovery[place] = replace(before.discovery[place])
+            self.discovery[place] = before.discovery[place].copy()
         self._begun = before._begun
         self.settle()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 from collections import Counter as Tally
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib import metadata
 from typing import Any
@@ -42,6 +42,10 @@ class State:
     reason: Reason | None = None
     refusals: tuple[Refusal, ...] = ()
 
+    def copy(self) -> State:
+        """As of now, counts included: what happens later does not change it."""
+        return replace(self, errors=self.errors.copy())
+
 
 @dataclass(slots=True)
 class Discovery:
@@ -58,6 +62,10 @@ class Discovery:
     targets: tuple[Target, ...] = ()
     left_out: frozenset[tuple[str, str]] = frozenset()
     """Keys of those whose alias another instance has."""
+
+    def copy(self) -> Discovery:
+        """As of now, counts included: what happens later does not change it."""
+        return replace(self, errors=self.errors.copy())
 
 
 class Telemetry:
