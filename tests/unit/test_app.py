@@ -8,6 +8,7 @@ import yaml
 from exporter.app import App
 from exporter.model import Reason
 from exporter.settings import load
+from exporter.telemetry import Discovery, State
 
 TARGET = "2f9a3a3e-6c3c-4a4e-9d0c-3a3f7a0b1c2d"
 
@@ -28,9 +29,10 @@ def test_what_happens_while_a_page_is_being_made_is_on_the_next_one(tmp_path: Pa
     with closing(app.gateway):
         before = list(app.own_samples())
         taken_later = app.own_samples()
-        for known in (*app.engine.states(), *app.engine.discovery.values()):
-            known.success = True
-            known.errors[Reason.THROTTLED] += 1
+        known: list[State | Discovery] = [*app.engine.states(), *app.engine.discovery.values()]
+        for each in known:
+            each.success = True
+            each.errors[Reason.THROTTLED] += 1
         after = list(app.own_samples())
         told = list(taken_later)
     assert told == before
